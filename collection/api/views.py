@@ -1,0 +1,148 @@
+"""The annotators' part of the REST API: join, claim, attempt, submit, validate."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.shortcuts import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotators.enrolment import annotator_of
+from annotators.models import Annotator
+from collection import assignment, submission, validation
+from collection.api.shapes import assignment_shape, attempt_shape, example_shape, experiment_shape, validation_shape
+from collection.enrolment import enrol
+from collection.errors import Invalid
+from collection.models import Experiment
+from collection.states import ExperimentState
+from modelserver import registry
+
+
+class AnnotatorView(APIView):
+    """A view for whoever is logged in, as an annotator."""
+
+    def annotator(self) -> Annotator:
+        """The annotator that the session's user is."""
+        assert isinstance(self.request.user, AbstractBaseUser)
+        return annotator_of(self.request.user)
+
+    def experiment(self, slug: str) -> Experiment:
+        """A launched experiment by its slug; 404 for a draft."""
+        launched = Experiment.objects.exclude(state__in=(ExperimentState.DRAFT, ExperimentState.PREPARING))
+        return get_object_or_404(launched.select_related("task"), slug=slug)
+
+
+class ExperimentView(AnnotatorView):
+    """What an annotator may know of an experiment: its task and whether it is collecting."""
+
+    def get(self, request: Request, slug: str) -> Response:
+        return Response(experiment_shape(self.experiment(slug)))
+
+
+class EnrolmentView(AnnotatorView):
+    """Join an experiment. The arm stays the server's secret."""
+
+    def post(self, request: Request, slug: str) -> Response:
+        enrol(self.experiment(slug), self.annotator())
+        return Response({"enrolled": True})
+
+
+class AssignmentsView(AnnotatorView):
+    """Take a slot to write for; asking again gives the one that is held."""
+
+    def post(self, request: Request, slug: str) -> Response:
+        return Response(assignment_shape(assignment.claim(self.experiment(slug), self.annotator())))
+
+
+class AssignmentView(AnnotatorView):
+    """One assignment with its attempts; DELETE gives it back unused."""
+
+    def get(self, request: Request, key: uuid.UUID) -> Response:
+        return Response(assignment_shape(assignment.own_assignment(key, self.annotator())))
+
+    def delete(self, request: Request, key: uuid.UUID) -> Response:
+        assignment.release(key, self.annotator())
+        return Response(status=204)
+
+
+class SkipView(AnnotatorView):
+    """Exchange the context of an assignment for the next one."""
+
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        return Response(assignment_shape(assignment.skip_context(key, self.annotator())))
+
+
+class AttemptsView(AnnotatorView):
+    """Put a text to the model. Needs an Idempotency-Key header: the same key and body give the same attempt."""
+
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        body = _object(request.data, {"texts", "label"})
+        texts = body.get("texts")
+        if not isinstance(texts, dict):
+            raise Invalid("texts", "Must be an object with a text for each field.")
+        stored = submission.attempt(
+            key,
+            self.annotator(),
+            texts,
+            body.get("label"),
+            request.headers.get("Idempotency-Key", ""),
+            registry.model_client(),
+        )
+        return Response(attempt_shape(stored), status=201)
+
+
+class ExampleView(AnnotatorView):
+    """Submit one attempt as the assignment's example."""
+
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        body = _object(request.data, {"attempt"})
+        example = submission.submit(key, self.annotator(), _uuid("attempt", body.get("attempt")))
+        return Response(example_shape(example), status=201)
+
+
+class ValidationsView(AnnotatorView):
+    """Take an example to validate; asking again gives the one that is held."""
+
+    def post(self, request: Request, slug: str) -> Response:
+        return Response(validation_shape(validation.claim_validation(self.experiment(slug), self.annotator())))
+
+
+class VoteView(AnnotatorView):
+    """Vote: a label, or a flag with its reason."""
+
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        body = _object(request.data, {"label", "flag", "reason"})
+        flag = body.get("flag", False)
+        if not isinstance(flag, bool):
+            raise Invalid("flag", "Must be true or false.")
+        if flag and body.get("label") is not None:
+            raise Invalid("flag", "Give a label or a flag, not both.")
+        if not flag and body.get("label") is None:
+            raise Invalid("label", "Give a label, or a flag with its reason.")
+        reason = body.get("reason", "")
+        if not isinstance(reason, str):
+            raise Invalid("reason", "Must be a text.")
+        label = None if flag else body["label"]
+        given = validation.vote(key, self.annotator(), validation.Vote(label, reason))
+        return Response(validation_shape(given))
+
+
+def _object(body: Any, known: set[str]) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise Invalid("body", "Must be a JSON object.")
+    for name in body:
+        if name not in known:
+            raise Invalid(name, "There is no such field.", "unknown_field")
+    return body
+
+
+def _uuid(field: str, value: object) -> uuid.UUID:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        raise Invalid(field, "Must be the key of an attempt.") from None

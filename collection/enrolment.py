@@ -1,0 +1,32 @@
+"""Where an annotator stands in an experiment."""
+
+from __future__ import annotations
+
+from annotators import enrolment
+from annotators.models import Annotator
+from collection.errors import Conflict
+from collection.models import Arm, Experiment
+from collection.states import ExperimentState
+
+OPEN_TO_ANNOTATORS = (ExperimentState.RUNNING, ExperimentState.PAUSED)
+
+
+def enrol(experiment: Experiment, annotator: Annotator) -> Arm:
+    """Put an annotator into one arm of an experiment; enrolled before, the same arm comes back.
+
+    Raises Conflict unless the experiment is running.
+    """
+    standing = enrolment.enrolment_in(experiment.key, annotator)
+    if standing is None:
+        if experiment.state != ExperimentState.RUNNING:
+            raise Conflict("not_open", "This study takes no new annotators right now.")
+        standing = enrolment.enrol(experiment.key, annotator)
+    return experiment.arms.get(slug=standing.group)
+
+
+def arm_of(experiment: Experiment, annotator: Annotator) -> Arm:
+    """The annotator's arm. Raises Conflict for somebody who is not enrolled."""
+    standing = enrolment.enrolment_in(experiment.key, annotator)
+    if standing is None:
+        raise Conflict("not_enrolled", "Please join this study first.")
+    return experiment.arms.get(slug=standing.group)

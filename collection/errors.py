@@ -1,0 +1,38 @@
+"""What an operation refuses, in words for the person who asked. Nothing is stored when one of these is raised."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """An operation that was not done. ``code`` is for programs, ``message`` for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Invalid(Refused):
+    """Bad input; ``field`` names the part that is wrong."""
+
+    def __init__(self, field: str, message: str, code: str = "invalid") -> None:
+        super().__init__(code, message)
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+class Conflict(Refused):
+    """The input is fine, but the state of things does not allow it (any more)."""
+
+
+class NothingToDo(Refused):
+    """There is no work to hand out right now; the message says why and when to come back."""
+
+
+class NotYours(Refused):
+    """It does not exist, or not for this person: the two are not told apart."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("not_found", f"There is no such {what}.")

@@ -1,0 +1,50 @@
+"""Finding texts that are (nearly) the same in two lists. For workers: it loads scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+
+from collection.texts import same_form
+
+THRESHOLD = 0.8
+_CHUNK = 512
+
+
+def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: float = THRESHOLD) -> dict[int, int]:
+    """For each text that is nearly the same as one of ``others``: its index and the index of the nearest.
+
+    Two texts are nearly the same if the Jaccard similarity of their sets of character 5-grams, without case and
+    punctuation, is at least ``threshold``. Exact, not hashed: Broder (1997), "On the resemblance and containment
+    of documents".
+    """
+    left, right = [_padded(text) for text in texts], [_padded(text) for text in others]
+    if not left or not right:
+        return {}
+    grams = CountVectorizer(analyzer="char", ngram_range=(5, 5), binary=True, lowercase=False, dtype=np.float32)
+    grams.fit(right)
+    known = grams.transform(right).T.tocsc()
+    sizes_right = np.array([_grams(text) for text in right], dtype=np.float32)
+    found: dict[int, int] = {}
+    for start in range(0, len(left), _CHUNK):
+        part = left[start : start + _CHUNK]
+        shared = (grams.transform(part) @ known).tocoo()
+        sizes_left = np.array([_grams(text) for text in part], dtype=np.float32)
+        similarity = shared.data / (sizes_left[shared.row] + sizes_right[shared.col] - shared.data)
+        near = similarity >= threshold
+        # Ascending, so that the nearest of several is the one that stays.
+        order = np.argsort(similarity[near], kind="stable")
+        rows, columns = shared.row[near][order], shared.col[near][order]
+        found.update(zip((start + rows).tolist(), columns.tolist(), strict=True))
+    return found
+
+
+def _padded(text: str) -> str:
+    # Padding gives even a text of one letter a 5-gram.
+    return f"    {same_form(text) or text}    "
+
+
+def _grams(text: str) -> int:
+    return len({text[start : start + 5] for start in range(len(text) - 4)})

@@ -1,0 +1,55 @@
+"""Moving whatever is due, from the state in the database alone. Run periodically and at every nudge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from collection import assignment, experiments, rounds, submission, validation
+from collection.models import Experiment, Round
+from collection.states import ExperimentState, RoundState
+from lifecycle.moves import LostRace
+from modelserver import registry, runs
+from modelserver.client import PredictsText
+from modelserver.datafiles import DataStore
+
+log = logging.getLogger(__name__)
+
+ACTIVE = (ExperimentState.RUNNING, ExperimentState.PAUSED)
+MOVING = (RoundState.OPEN, RoundState.CLOSED, RoundState.TRAINING, RoundState.EVALUATING)
+
+
+def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
+    """Do every step that is due, once. Each step is idempotent and stands alone: one that fails holds up no other."""
+    store = store or registry.data_store()
+    _step("expire assignments", assignment.expire_overdue)
+    _step("expire validations", validation.expire_overdue)
+    _step("judge waiting attempts", lambda: submission.judge_waiting(client))
+    _step("reclaim dead runs", runs.reclaim_dead)
+    for experiment in Experiment.objects.filter(state=ExperimentState.PREPARING).select_related("task"):
+        _step(f"prepare {experiment}", lambda experiment=experiment: experiments.prepare(experiment))  # type: ignore[misc]
+    for experiment in Experiment.objects.filter(state__in=ACTIVE):
+        _step(f"advance {experiment}", lambda experiment=experiment: _advance(experiment, store))  # type: ignore[misc]
+
+
+def _advance(experiment: Experiment, store: DataStore) -> None:
+    moving = Round.objects.filter(arm__experiment=experiment, state__in=MOVING)
+    for round_ in moving.select_related(
+        "arm__experiment__task", "arm__experiment__base_version", "training_run__model_version", "trained_version"
+    ).order_by("pk"):
+        before = None
+        # A step may make the next one due at once: closed → training, evaluating → done.
+        while round_.state != before:
+            before = round_.state
+            rounds.advance(round_, store)
+    rounds.finish_experiment(experiment)
+
+
+def _step(name: str, step: Callable[[], object]) -> None:
+    try:
+        step()
+    except LostRace:
+        log.info("%s: somebody else was first", name)
+    except Exception:
+        # The boundary between independent steps: the next reconcile tries this one again.
+        log.exception("%s failed", name)

@@ -1,0 +1,119 @@
+"""Every state of collection, and every legal move between them. Nothing else may change a state."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class ArmKind(StrEnum):
+    """Which model, if any, writers of an arm play against."""
+
+    NON_ADVERSARIAL = "non-adversarial"
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+
+
+class ExperimentState(StrEnum):
+    """``preparing``: the base model is being imported and scored. ``ended``: stopped early."""
+
+    DRAFT = "draft"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    ENDED = "ended"
+
+
+class RoundState(StrEnum):
+    """``open`` collects and validates; ``closed`` has its quota; ``failed`` could not be trained or evaluated."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    DONE = "done"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+class AssignmentState(StrEnum):
+    """``leased`` holds one slot of its round until it is submitted, skipped for good, or its lease expires."""
+
+    LEASED = "leased"
+    SUBMITTED = "submitted"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+class AttemptState(StrEnum):
+    """``waiting`` for a verdict because the model server is away; ``recorded`` where no model is shown; ``refused``
+    by the model when it came to it after all."""
+
+    WAITING = "waiting"
+    JUDGED = "judged"
+    RECORDED = "recorded"
+    REFUSED = "refused"
+
+
+class ExampleState(StrEnum):
+    """``flagged``: validators found something wrong with the text itself; an expert decides."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FLAGGED = "flagged"
+
+
+class ValidationState(StrEnum):
+    """``leased`` to a validator until voted or expired; an expired one may be leased to the same validator again."""
+
+    LEASED = "leased"
+    VOTED = "voted"
+    EXPIRED = "expired"
+
+
+E, R, A, T, X, V = ExperimentState, RoundState, AssignmentState, AttemptState, ExampleState, ValidationState
+
+MOVES: dict[str, dict[Any, frozenset[Any]]] = {
+    "experiment": {
+        E.DRAFT: frozenset({E.PREPARING}),
+        E.PREPARING: frozenset({E.RUNNING, E.DRAFT, E.ENDED}),
+        E.RUNNING: frozenset({E.PAUSED, E.FINISHED, E.ENDED}),
+        E.PAUSED: frozenset({E.RUNNING, E.FINISHED, E.ENDED}),
+        E.FINISHED: frozenset(),
+        E.ENDED: frozenset(),
+    },
+    "round": {
+        R.OPEN: frozenset({R.CLOSED, R.ENDED}),
+        R.CLOSED: frozenset({R.TRAINING, R.FAILED, R.ENDED}),
+        R.TRAINING: frozenset({R.EVALUATING, R.FAILED, R.ENDED}),
+        R.EVALUATING: frozenset({R.DONE, R.FAILED, R.ENDED}),
+        R.FAILED: frozenset({R.CLOSED, R.ENDED}),
+        R.DONE: frozenset(),
+        R.ENDED: frozenset(),
+    },
+    "assignment": {
+        A.LEASED: frozenset({A.SUBMITTED, A.RELEASED, A.EXPIRED}),
+        A.SUBMITTED: frozenset(),
+        A.RELEASED: frozenset(),
+        A.EXPIRED: frozenset(),
+    },
+    "attempt": {
+        T.WAITING: frozenset({T.JUDGED, T.REFUSED}),
+        T.JUDGED: frozenset(),
+        T.RECORDED: frozenset(),
+        T.REFUSED: frozenset(),
+    },
+    "example": {
+        X.PENDING: frozenset({X.ACCEPTED, X.REJECTED, X.FLAGGED}),
+        X.FLAGGED: frozenset({X.ACCEPTED, X.REJECTED}),
+        X.ACCEPTED: frozenset(),
+        X.REJECTED: frozenset(),
+    },
+    "validation": {
+        V.LEASED: frozenset({V.VOTED, V.EXPIRED}),
+        V.EXPIRED: frozenset({V.LEASED}),
+        V.VOTED: frozenset(),
+    },
+}

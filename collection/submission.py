@@ -1,0 +1,283 @@
+"""Attempts against the model in the loop, and submitting one of them as an example.
+
+The verdict is asked for outside of any transaction, then stored with the exact version that gave it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from annotators.models import Annotator
+from collection.assignment import check_live, own_assignment, tries_used
+from collection.errors import Conflict, Invalid, NotYours
+from collection.models import Assignment, Attempt, Example, Experiment, Round
+from collection.nudges import nudge
+from collection.states import AssignmentState, AttemptState, ExampleState
+from collection.texts import fingerprint
+from lifecycle.moves import LostRace, move, record
+from modelserver.client import ModelServerError, PredictsText, Rejected
+from modelserver.wire import Prediction
+
+log = logging.getLogger(__name__)
+
+# How long a slot is kept for a text that waits for the model server.
+WAITING_LEASE = dt.timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A prediction and the time it took to get, in milliseconds."""
+
+    prediction: Prediction
+    latency_ms: float
+
+
+def attempt(
+    key: uuid.UUID,
+    annotator: Annotator,
+    written: Mapping[str, object],
+    label: object,
+    idempotency_key: str,
+    client: PredictsText,
+) -> Attempt:
+    """Put a text to the model of the round, or only record it where no model is shown.
+
+    The same idempotency key with the same body gives the stored attempt again. If the model server is away the
+    attempt is kept as ``waiting`` and judged later. Raises Invalid for bad input, NotYours, and Conflict for a
+    reused key, an ended lease, a closed round, or no tries left.
+    """
+    assignment = own_assignment(key, annotator)
+    body = _body_sha256(written, label)
+    standing = _standing(assignment, idempotency_key, body)
+    if standing is not None:
+        return standing
+    check_live(assignment)
+    schema = assignment.experiment.task.schema
+    chosen = _label(assignment, label)
+    texts = schema.check_texts(written, assignment.context.text if assignment.context else None)
+    last_written = schema.writer_fields[-1].name
+    if Example.objects.filter(arm=assignment.round.arm, fingerprint=fingerprint(texts)).exists():
+        raise Invalid(last_written, "Somebody has written this already. Please write something else.", "duplicate")
+    verdict = None
+    if assignment.round.arm.shows_model:
+        _check_tries(assignment)
+        try:
+            verdict = _ask(assignment, texts, client)
+        except Rejected as error:
+            raise Invalid(last_written, f"The model cannot read this: {error}", "unreadable") from None
+    return _store(assignment, texts, chosen, verdict, idempotency_key, body)
+
+
+def submit(key: uuid.UUID, annotator: Annotator, attempt_key: uuid.UUID) -> Example:
+    """Turn an attempt into the assignment's example.
+
+    Where a model is shown, that is an attempt which fooled it or, with no tries left, any. Submitting the same
+    attempt again gives the same example. Raises NotYours and Conflict.
+    """
+    assignment = own_assignment(key, annotator)
+    try:
+        chosen = assignment.attempts.get(key=attempt_key)
+    except Attempt.DoesNotExist:
+        raise NotYours("attempt") from None
+    try:
+        with transaction.atomic():
+            assignment = _lock(assignment)
+            standing = Example.objects.filter(assignment=assignment).first()
+            if standing is not None:
+                return _same(standing, chosen)
+            check_live(assignment)
+            _check_submittable(assignment, chosen)
+            move(assignment, AssignmentState.SUBMITTED, actor=annotator.user)
+            example = Example.objects.create(
+                assignment=assignment,
+                attempt=chosen,
+                arm=assignment.round.arm,
+                round=assignment.round,
+                annotator=annotator,
+                label=chosen.label,
+                fingerprint=fingerprint(chosen.texts),
+            )
+            record(example, ExampleState.PENDING, actor=annotator.user)
+    except IntegrityError:
+        raise Conflict("duplicate", "Somebody has submitted this text already. Please write something else.") from None
+    return example
+
+
+def judge_waiting(client: PredictsText, limit: int = 200) -> int:
+    """Get the verdict of attempts that wait for one, oldest first; returns how many got it. Stops when the model
+    server is still away."""
+    judged = 0
+    waiting = (
+        Attempt.objects.filter(state=AttemptState.WAITING)
+        .select_related("assignment__round__arm", "assignment__round__model_version", "assignment__experiment__task")
+        .order_by("pk")[:limit]
+    )
+    for item in waiting:
+        try:
+            verdict = _ask(item.assignment, tuple(item.texts), client)
+        except Rejected as error:
+            log.warning("attempt %s cannot be judged: %s", item.pk, error)
+            _end_waiting(item, AttemptState.REFUSED, {})
+            continue
+        if verdict is None:
+            break
+        judged += _end_waiting(item, AttemptState.JUDGED, _verdict_columns(item.assignment, item.label, verdict))
+    return judged
+
+
+def tries_left(assignment: Assignment) -> int:
+    """How many tries an assignment has left."""
+    return max(0, assignment.experiment.max_tries - tries_used(assignment))
+
+
+def _ask(assignment: Assignment, texts: tuple[str, ...], client: PredictsText) -> Verdict | None:
+    """The verdict of the round's version; None if the model server is away. Raises Rejected for an unreadable text."""
+    version = assignment.round.model_version
+    assert version is not None, "a round that shows a model has a version"
+    started = time.perf_counter()
+    try:
+        prediction = client.predict_one(version.ref, version.labels, texts)
+    except Rejected as error:
+        if error.is_input:
+            raise
+        log.error("the model server refused %s: %s", version.ref, error)
+        return None
+    except ModelServerError as error:
+        log.warning("no verdict of %s now: %s", version.ref, error)
+        return None
+    return Verdict(prediction, (time.perf_counter() - started) * 1000)
+
+
+def _store(
+    assignment: Assignment,
+    texts: tuple[str, ...],
+    label: str,
+    verdict: Verdict | None,
+    idempotency_key: str,
+    body: str,
+) -> Attempt:
+    seen = assignment.context_id
+    with transaction.atomic():
+        assignment = _lock(assignment)
+        standing = _standing(assignment, idempotency_key, body)
+        if standing is not None:
+            return standing
+        check_live(assignment)
+        if assignment.context_id != seen:
+            raise Conflict("context_changed", "You have skipped this text meanwhile.")
+        if assignment.round.arm.shows_model:
+            _check_tries(assignment)
+        stored = Attempt(
+            assignment=assignment,
+            index=assignment.attempts.count() + 1,
+            context=assignment.context,
+            texts=list(texts),
+            label=label,
+            idempotency_key=idempotency_key,
+            body_sha256=body,
+        )
+        if not assignment.round.arm.shows_model:
+            stored.state = AttemptState.RECORDED
+        elif verdict is None:
+            stored.state = AttemptState.WAITING
+            Assignment.objects.filter(pk=assignment.pk).update(expires_at=timezone.now() + WAITING_LEASE)
+        else:
+            stored.state = AttemptState.JUDGED
+            for name, value in _verdict_columns(assignment, label, verdict).items():
+                setattr(stored, name, value)
+        stored.save(force_insert=True)
+        record(stored, AttemptState(stored.state))
+        if stored.state == AttemptState.WAITING:
+            nudge()
+    return stored
+
+
+def _end_waiting(waiting: Attempt, state: AttemptState, columns: Mapping[str, object]) -> int:
+    assignment = waiting.assignment
+    try:
+        with transaction.atomic():
+            assignment = _lock(assignment)
+            move(waiting, state, **columns)
+            # The writer gets the usual time from now on, not the long lease of the wait.
+            now = timezone.now()
+            Assignment.objects.filter(pk=assignment.pk, state=AssignmentState.LEASED, expires_at__gt=now).update(
+                expires_at=now + dt.timedelta(seconds=assignment.experiment.lease_seconds)
+            )
+    except LostRace:
+        return 0
+    return 1
+
+
+def _verdict_columns(assignment: Assignment, label: str, verdict: Verdict) -> dict[str, object]:
+    return {
+        "model_version": assignment.round.model_version,
+        "prediction": verdict.prediction.label,
+        "probabilities": verdict.prediction.probabilities,
+        "fooled": verdict.prediction.label != label,
+        "latency_ms": round(verdict.latency_ms, 3),
+        "judged_at": timezone.now(),
+    }
+
+
+def _lock(assignment: Assignment) -> Assignment:
+    """The assignment as it is now, its round locked: the lock a claim takes too, so that no slot is handed out
+    between the look at a lease's time and the use of it."""
+    Round.objects.select_for_update().get(pk=assignment.round_id)
+    return Assignment.objects.select_related("round__arm", "experiment__task", "context").get(pk=assignment.pk)
+
+
+def _standing(assignment: Assignment, idempotency_key: str, body: str) -> Attempt | None:
+    if not 1 <= len(idempotency_key) <= 100 or not idempotency_key.isprintable():
+        raise Invalid("idempotency_key", "Must have 1 to 100 printable characters.")
+    standing = assignment.attempts.filter(idempotency_key=idempotency_key).first()
+    if standing is not None and standing.body_sha256 != body:
+        raise Conflict("idempotency_key_reused", "This idempotency key was used with another text.")
+    return standing
+
+
+def _body_sha256(written: Mapping[str, object], label: object) -> str:
+    body = json.dumps([dict(written), label], sort_keys=True, ensure_ascii=True, default=repr)
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _label(assignment: Assignment, label: object) -> str:
+    schema = assignment.experiment.task.schema
+    if assignment.experiment.label_policy == Experiment.Labels.FREE:
+        return schema.check_label("label", label)
+    if label is not None and schema.check_label("label", label) != assignment.target_label:
+        raise Invalid("label", f"The target label of this assignment is {assignment.target_label}.", "wrong_label")
+    return assignment.target_label
+
+
+def _check_tries(assignment: Assignment) -> None:
+    if assignment.attempts.filter(state=AttemptState.WAITING).exists():
+        raise Conflict("verdict_pending", "Your last text waits for the model. Its answer will show here.")
+    if tries_left(assignment) == 0:
+        raise Conflict("no_tries_left", "You have used all tries; please submit one of your texts.")
+
+
+def _check_submittable(assignment: Assignment, chosen: Attempt) -> None:
+    if not assignment.round.arm.shows_model:
+        return
+    if chosen.state == AttemptState.WAITING:
+        raise Conflict("verdict_pending", "Your text waits for the model. You can submit it when its answer is there.")
+    if chosen.state == AttemptState.REFUSED:
+        raise Conflict("unreadable", "The model could not read this text. Please write another one.")
+    if not chosen.fooled and tries_left(assignment) > 0:
+        raise Conflict("tries_left", "This text did not fool the model, and you have tries left.")
+
+
+def _same(standing: Example, chosen: Attempt) -> Example:
+    if standing.attempt_id != chosen.pk:
+        raise Conflict("already_submitted", "You have submitted another text for this assignment.")
+    return standing

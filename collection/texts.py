@@ -1,0 +1,60 @@
+"""What a written text must be like, and when two texts are the same to a reader. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from collection.errors import Invalid
+
+# Invisible characters that change what is seen or compared: directional overrides and isolates (the marks
+# U+200E/F and right-to-left letters are fine), zero-width space, word joiner, byte-order mark. The joiners
+# U+200C/D stay: Persian, Hindi and emoji are written with them.
+_INVISIBLE = frozenset("\u200b\u2060\ufeff" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))))
+_BREAKS = frozenset("\n\t\r")
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+def check_text(field: str, text: object, *, min_length: int = 1, max_length: int) -> str:
+    """The text in Unicode's composed form (NFC), without space around it. Lengths count characters.
+
+    Raises Invalid naming ``field`` for what is not a string, empty, too short or too long, or has control,
+    invisible or half (surrogate) characters in it.
+    """
+    if not isinstance(text, str):
+        raise Invalid(field, "Must be a text.", "not_text")
+    # Before anything else: normalising a text of megabytes is work an attacker should not be given.
+    if len(text) > 4 * max_length + 100:
+        raise Invalid(field, f"At most {max_length} characters, please; this has {len(text)}.", "too_long")
+    for character in text:
+        category = unicodedata.category(character)
+        if category == "Cs":
+            raise Invalid(field, "The text has half a character in it; please type it anew.", "surrogate")
+        if category == "Cc" and character not in _BREAKS:
+            raise Invalid(field, f"The text has a control character (U+{ord(character):04X}) in it.", "control")
+        if character in _INVISIBLE:
+            raise Invalid(field, f"The text has an invisible character (U+{ord(character):04X}) in it.", "invisible")
+    cleaned = unicodedata.normalize("NFC", text).strip()
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in cleaned):
+        raise Invalid(field, "Please write something.", "empty")
+    if len(cleaned) < min_length:
+        raise Invalid(field, f"At least {min_length} characters, please; this has {len(cleaned)}.", "too_short")
+    if len(cleaned) > max_length:
+        raise Invalid(field, f"At most {max_length} characters, please; this has {len(cleaned)}.", "too_long")
+    return cleaned
+
+
+def same_form(text: str) -> str:
+    """The text as it is compared: without case, accents of compatibility, punctuation and spacing."""
+    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def fingerprint(texts: Sequence[str]) -> str:
+    """A sha256 that is the same for texts which differ only in case, punctuation or spacing.
+
+    A text of punctuation alone is compared as it stands.
+    """
+    forms = [same_form(text) or text.strip() for text in texts]
+    return hashlib.sha256("\x1f".join(forms).encode()).hexdigest()

@@ -1,0 +1,222 @@
+"""Validating: another annotator labels or flags an example, blind to writer, label, arm and prediction."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections import defaultdict
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from annotators.ledger import credit
+from annotators.models import Annotator, LedgerEntry
+from collection.enrolment import arm_of
+from collection.errors import Conflict, Invalid, NothingToDo, NotYours
+from collection.models import Example, Experiment, Validation
+from collection.nudges import nudge
+from collection.quorum import Tally, decide, votes_wanted
+from collection.states import ExampleState, ExperimentState, RoundState, ValidationState
+from collection.texts import check_text
+from lifecycle.moves import LostRace, move, record
+
+MAX_REASON = 500
+# How many of the neediest examples are looked at for one that can use another validator.
+CANDIDATES = 100
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A label, or None for a flag with its reason. A label may have a reason too."""
+
+    label: str | None
+    reason: str = ""
+
+
+def claim_validation(experiment: Experiment, annotator: Annotator) -> Validation:
+    """The validator's live lease on an example, or a new one: fewest votes first, oldest first.
+
+    Nobody gets an own example, one voted on before, or one that enough others are looking at. Raises Conflict for
+    somebody not enrolled and NothingToDo, with the reason, when there is nothing to validate.
+    """
+    arm_of(experiment, annotator)
+    with transaction.atomic():
+        # One lock an experiment: whoever hands out leases sees all that are out.
+        experiment = Experiment.objects.select_for_update().get(pk=experiment.pk)
+        if experiment.state == ExperimentState.PAUSED:
+            raise NothingToDo("paused", "This study is paused. Please come back later.")
+        if experiment.state != ExperimentState.RUNNING:
+            raise NothingToDo("study_over", "This study is not collecting.")
+        now = timezone.now()
+        standing = _leases(experiment).filter(annotator=annotator, expires_at__gt=now).first()
+        if standing is not None:
+            return standing
+        pending = Example.objects.filter(
+            round__arm__experiment=experiment, round__state=RoundState.OPEN, state=ExampleState.PENDING
+        )
+        example = _neediest(experiment, annotator, pending, now)
+        if example is None:
+            raise _empty(annotator, pending)
+        return _lease(experiment, annotator, example, now)
+
+
+def own_validation(key: uuid.UUID, annotator: Annotator) -> Validation:
+    """A validation of this annotator, with its example, experiment and task. Raises NotYours."""
+    try:
+        return Validation.objects.select_related("example__attempt", "example__arm__experiment__task").get(
+            key=key, annotator=annotator
+        )
+    except Validation.DoesNotExist:
+        raise NotYours("validation") from None
+
+
+def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
+    """Record a vote, and with it whatever it decides: the example's state, and the pay that goes with it.
+
+    The same vote again changes nothing. A vote that comes after others have decided is kept all the same. Raises
+    Invalid for a label that the task does not have or a flag without reason, NotYours, and Conflict for a second,
+    different vote or an ended lease.
+    """
+    validation = own_validation(key, annotator)
+    experiment = validation.example.arm.experiment
+    given = _checked(experiment, given)
+    with transaction.atomic():
+        # The example's row is locked, so that of two last votes the second sees the first.
+        example = Example.objects.select_for_update().get(pk=validation.example_id)
+        validation = own_validation(key, annotator)
+        if validation.state == ValidationState.VOTED:
+            if (validation.label or None, validation.reason) != (given.label, given.reason):
+                raise Conflict("already_voted", "You have voted on this one already.")
+            return validation
+        if example.annotator_id == annotator.pk:
+            raise NotYours("validation")
+        now = timezone.now()
+        if validation.state == ValidationState.EXPIRED or validation.expires_at <= now:
+            raise Conflict("lease_expired", "Your time for this one is over. Please take the next one.")
+        move(
+            validation,
+            ValidationState.VOTED,
+            actor=annotator.user,
+            label=given.label or "",
+            flagged=given.label is None,
+            reason=given.reason,
+            voted_at=now,
+        )
+        credit(
+            annotator,
+            experiment.key,
+            LedgerEntry.Kind.VALIDATION,
+            f"validation:{validation.key}",
+            experiment.pay(experiment.validation_pay_minor),
+        )
+        if example.state == ExampleState.PENDING:
+            _decide(experiment, example)
+    return validation
+
+
+def tally_of(example: Example) -> Tally:
+    """The votes on an example so far."""
+    votes = example.validations.filter(state=ValidationState.VOTED).values_list("label", flat=True)
+    return Tally.of(example.label, [label or None for label in votes])
+
+
+def expire_overdue() -> int:
+    """End every validator's lease whose time is over; returns how many."""
+    ended = 0
+    for validation in Validation.objects.filter(state=ValidationState.LEASED, expires_at__lte=timezone.now()):
+        try:
+            move(validation, ValidationState.EXPIRED)
+            ended += 1
+        except LostRace:
+            continue
+    return ended
+
+
+def _decide(experiment: Experiment, example: Example) -> None:
+    outcome = decide(tally_of(example), experiment.quorum, experiment.max_validations)
+    if outcome is ExampleState.PENDING:
+        return
+    move(example, outcome, decided_at=timezone.now())
+    if outcome is ExampleState.ACCEPTED:
+        _credit_writer(experiment, example)
+    nudge()
+
+
+def _credit_writer(experiment: Experiment, example: Example) -> None:
+    """Base pay for an accepted example, and the bonus if it fooled the model. In the transaction of the acceptance."""
+    base = experiment.pay(experiment.base_pay_minor)
+    credit(example.annotator, experiment.key, LedgerEntry.Kind.BASE, f"example:{example.key}:base", base)
+    if example.attempt.fooled:
+        bonus = experiment.pay(experiment.fooling_bonus_minor)
+        credit(example.annotator, experiment.key, LedgerEntry.Kind.BONUS, f"example:{example.key}:bonus", bonus)
+
+
+def _checked(experiment: Experiment, given: Vote) -> Vote:
+    label = None
+    if given.label is not None:
+        label = experiment.task.schema.check_label("label", given.label)
+    reason = given.reason
+    if label is None or reason:
+        reason = check_text("reason", reason, max_length=MAX_REASON)
+    return Vote(label, reason)
+
+
+def _leases(experiment: Experiment) -> QuerySet[Validation]:
+    return Validation.objects.filter(example__arm__experiment=experiment, state=ValidationState.LEASED)
+
+
+def _neediest(
+    experiment: Experiment, annotator: Annotator, pending: QuerySet[Example], now: dt.datetime
+) -> Example | None:
+    voted = Q(validations__state=ValidationState.VOTED)
+    live = Q(validations__state=ValidationState.LEASED, validations__expires_at__gt=now)
+    candidates = list(
+        pending.exclude(annotator=annotator)
+        .exclude(pk__in=_seen_by(annotator))
+        .annotate(votes=Count("validations", filter=voted), leases=Count("validations", filter=live))
+        .filter(leases__lt=experiment.quorum)
+        .order_by("votes", "submitted_at", "pk")[:CANDIDATES]
+    )
+    labels = defaultdict(list)
+    ballots = Validation.objects.filter(example__in=candidates, state=ValidationState.VOTED)
+    for example_id, label in ballots.values_list("example_id", "label"):
+        labels[example_id].append(label or None)
+    for example in candidates:
+        tally = Tally.of(example.label, labels[example.pk])
+        if votes_wanted(tally, experiment.quorum, experiment.max_validations) > example.leases:  # type: ignore[attr-defined]
+            return example
+    return None
+
+
+def _seen_by(annotator: Annotator) -> QuerySet[Validation, int]:
+    """The examples that this annotator has voted on."""
+    return Validation.objects.filter(annotator=annotator, state=ValidationState.VOTED).values_list(
+        "example_id", flat=True
+    )
+
+
+def _lease(experiment: Experiment, annotator: Annotator, example: Example, now: dt.datetime) -> Validation:
+    expires_at = now + dt.timedelta(seconds=experiment.lease_seconds)
+    standing = Validation.objects.filter(example=example, annotator=annotator).first()
+    if standing is None:
+        lease = Validation.objects.create(example=example, annotator=annotator, expires_at=expires_at)
+        record(lease, ValidationState.LEASED)
+        return lease
+    if standing.state == ValidationState.LEASED:
+        move(standing, ValidationState.EXPIRED)
+    move(standing, ValidationState.LEASED, expires_at=expires_at)
+    return standing
+
+
+def _empty(annotator: Annotator, pending: QuerySet[Example]) -> NothingToDo:
+    waiting = pending.count()
+    if waiting == 0:
+        return NothingToDo("none_waiting", "No texts wait for validation right now. Please come back later.")
+    others = pending.exclude(annotator=annotator).exclude(pk__in=_seen_by(annotator)).count()
+    if others == 0:
+        return NothingToDo(
+            "only_own", f"{waiting} texts wait, but you wrote or validated each of them; others have to look at them."
+        )
+    return NothingToDo("all_taken", f"{others} texts wait, and others are validating them. Please come back in a few minutes.")

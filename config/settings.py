@@ -1,0 +1,208 @@
+"""All settings. They come from environment variables alone; .env.example names every one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from config import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PRODUCTION = env.choice("WHETSTONE_ENV", "development", ("development", "production")) == "production"
+DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+DEBUG = env.switch("DEBUG", False)
+
+if PRODUCTION:
+    SECRET_KEY = env.required("SECRET_KEY", "it signs sessions", least=50)
+    ALLOWED_HOSTS = [*filter(None, env.required("ALLOWED_HOSTS", "the host names of this site").split(","))]
+    if DEBUG or "*" in ALLOWED_HOSTS:
+        raise ImproperlyConfigured("DEBUG and ALLOWED_HOSTS=* are refused in production.")
+else:
+    SECRET_KEY = env.text("SECRET_KEY", "") or env.kept_secret(DATA_DIR / "secret_key")
+    ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "lifecycle",
+    "annotators",
+    "modelserver",
+    "collection",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.csp.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _database() -> dict[str, Any]:
+    url = env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")
+    database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        database["OPTIONS"] = {
+            # A transaction takes the write lock when it begins: two that read, then write, cannot both read first.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
+        }
+        # Tests with threads need a file; in-memory databases are one a connection.
+        database["TEST"] = {"NAME": str(Path(database["NAME"]).with_name("test.sqlite3"))}
+    elif database["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must be a sqlite:// or postgresql:// URL.")
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(DATA_DIR / "static")))
+WHITENOISE_USE_FINDERS = not PRODUCTION
+if PRODUCTION:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# The health check comes from inside, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+if env.switch("BEHIND_TLS_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "collection.api.problems.handler",
+}
+
+RECONCILE_SECONDS = env.seconds("RECONCILE_SECONDS", 30, low=0.2)
+
+
+def _broker() -> tuple[str, dict[str, Any]]:
+    url = env.text("BROKER_URL", "filesystem://")
+    if url == "filesystem://":
+        folders = {name: DATA_DIR / "broker" / name for name in ("messages", "control")}
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        return url, {
+            "data_folder_in": str(folders["messages"]),
+            "data_folder_out": str(folders["messages"]),
+            "control_folder": str(folders["control"]),
+            "store_processed": False,
+            "polling_interval": 0.05,
+        }
+    if not url.startswith(("redis://", "rediss://")):
+        raise ImproperlyConfigured("BROKER_URL must be filesystem:// or a redis:// URL.")
+    # A request must never hang on a broker that is away: the nudge is dropped and reconcile does without it.
+    return url, {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 1}
+
+
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = _broker()
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {"modelserver.tasks.run_training": {"queue": "training"}}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat")
+CELERY_BEAT_MAX_LOOP_INTERVAL = min(RECONCILE_SECONDS, 5)
+CELERY_BEAT_SCHEDULE = {
+    "reconcile": {
+        "task": "collection.tasks.reconcile",
+        "schedule": RECONCILE_SECONDS,
+        "options": {"expires": RECONCILE_SECONDS},
+    }
+}
+
+MODELSERVER_URL = env.text("MODELSERVER_URL", "http://127.0.0.1:8001")
+MODELSERVER_TOKEN = env.text("MODELSERVER_TOKEN", "")
+MODELSERVER_TIMEOUT_S = env.seconds("MODELSERVER_TIMEOUT_S", 30)
+MODEL_REPOSITORY_URL = env.text("MODEL_REPOSITORY_URL", f"file://{DATA_DIR / 'models'}")
+TRAINING_DATA_URL = env.text("TRAINING_DATA_URL", f"file://{DATA_DIR / 'data'}")
+TRAINING_HEARTBEAT_SECONDS = env.seconds("TRAINING_HEARTBEAT_SECONDS", 5)
+TRAINING_DEADLINE_SECONDS = env.seconds("TRAINING_DEADLINE_SECONDS", 60)
+if TRAINING_DEADLINE_SECONDS < 2 * TRAINING_HEARTBEAT_SECONDS:
+    raise ImproperlyConfigured("TRAINING_DEADLINE_SECONDS must be at least twice TRAINING_HEARTBEAT_SECONDS.")
+TRAINING_MAX_ATTEMPTS = env.whole("TRAINING_MAX_ATTEMPTS", 3, 1, 100)
+TRAINING_BACKOFF_SECONDS = env.seconds("TRAINING_BACKOFF_SECONDS", 30, low=0)
+TRAINING_THREADS = env.whole("TRAINING_THREADS", 0, 0, 1024)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
+    # A line a request and a line a message sent tell an operator nothing.
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace")},
+}

@@ -1,0 +1,8 @@
+from django.db import migrations
+
+from lifecycle.append_only import refuse_updates
+
+
+class Migration(migrations.Migration):
+    dependencies = [("lifecycle", "0001_initial")]
+    operations = [refuse_updates("lifecycle_statechange")]

@@ -1,0 +1,32 @@
+"""The record of every change of state: who moved what, from where to where, and when."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from lifecycle.append_only import AppendOnly
+
+
+class StateChange(AppendOnly, models.Model):
+    """One legal move of one row. ``actor`` is empty when the system moved it by itself."""
+
+    subject_type = models.CharField(max_length=60)
+    subject_id = models.BigIntegerField()
+    from_state = models.CharField(max_length=20, blank=True)
+    to_state = models.CharField(max_length=20)
+    at = models.DateTimeField(auto_now_add=True)
+    # PROTECT: removing a person must not rewrite history.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["subject_type", "subject_id", "id"]),
+            models.Index(fields=["at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_type} {self.subject_id}: {self.from_state or '(new)'} to {self.to_state}"
