@@ -15,7 +15,9 @@ class DifferentCredit(RuntimeError):
     """Something was credited before under this key with another amount or to another person."""
 
 
-def credit(annotator: Annotator, study: uuid.UUID, kind: LedgerEntry.Kind, key: str, money: Money) -> LedgerEntry | None:
+def credit(
+    annotator: Annotator, study: uuid.UUID, kind: LedgerEntry.Kind, key: str, money: Money
+) -> LedgerEntry | None:
     """Credit an amount once: the same key again changes nothing and gives the entry that stands.
 
     An amount of zero leaves no entry. Call it in the transaction of whatever earned the money, so that both

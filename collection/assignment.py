@@ -77,7 +77,9 @@ def check_live(assignment: Assignment) -> None:
     if assignment.state == AssignmentState.RELEASED:
         raise Conflict("released", "You have given this one back.")
     if assignment.state == AssignmentState.EXPIRED or assignment.expires_at <= timezone.now():
-        raise Conflict("lease_expired", "Your time for this one is over. Please take a new one; your text is still with you.")
+        raise Conflict(
+            "lease_expired", "Your time for this one is over. Please take a new one; your text is still with you."
+        )
 
 
 def skip_context(key: uuid.UUID, annotator: Annotator) -> Assignment:

@@ -16,7 +16,7 @@ from annotators.money import Money
 from collection.errors import Conflict, Invalid
 from collection.models import Arm, Assignment, Context, Experiment, Round, Task, TestSet
 from collection.nudges import nudge
-from collection.rounds import open_round, record_scores, test_files
+from collection.rounds import files_to_score, open_round, record_scores
 from collection.schema import NAME
 from collection.states import ArmKind, AssignmentState, ExperimentState, RoundState
 from collection.texts import check_text, fingerprint
@@ -40,7 +40,7 @@ LARGEST = 1_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """All that makes an experiment. ``settings`` are columns of Experiment by name; the rest have the study's defaults."""
+    """All that makes an experiment. ``settings`` are columns of Experiment by name; what is missing has its default."""
 
     slug: str
     name: str
@@ -163,7 +163,7 @@ def prepare(experiment: Experiment) -> None:
             publish=ModelRef(f"{experiment.slug}-base", 0),
             pretrained=experiment.base_model,
             seed=experiment.seed,
-            evaluate=test_files(experiment),
+            evaluate=files_to_score(experiment),
         ),
     )
     if run.state == RunState.FAILED:

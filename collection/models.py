@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from enum import StrEnum
 
 from django.conf import settings
 from django.db import models
@@ -21,10 +22,11 @@ from collection.states import (
     RoundState,
     ValidationState,
 )
+from lifecycle.models import Movable
 from modelserver.models import ModelVersion, TrainingRun
 
 
-def _choices(states: type[ArmKind] | type[RoundState] | type) -> list[tuple[str, str]]:  # type: ignore[type-arg]
+def _choices(states: type[StrEnum]) -> list[tuple[str, str]]:
     return [(state.value, state.value) for state in states]
 
 
@@ -86,7 +88,7 @@ class TestItem(models.Model):
         return f"{self.test_set_id}[{self.index}]"
 
 
-class Experiment(models.Model):
+class Experiment(Movable):
     """A study that compares arms: ways of collecting that differ in nothing but the model shown."""
 
     MOVES = MOVES["experiment"]
@@ -177,8 +179,8 @@ class Arm(models.Model):
         return self.kind != ArmKind.NON_ADVERSARIAL
 
 
-class Round(models.Model):
-    """One collect-validate-train cycle. ``model_version`` is what it is played against: none where no model is shown."""
+class Round(Movable):
+    """One collect-validate-train cycle. ``model_version`` is what it is played against, if a model is shown."""
 
     MOVES = MOVES["round"]
 
@@ -189,9 +191,7 @@ class Round(models.Model):
     problem = models.TextField(blank=True)
     model_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     training_run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    trained_version = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
+    trained_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
@@ -225,7 +225,7 @@ class Context(models.Model):
         return self.text[:60]
 
 
-class Assignment(models.Model):
+class Assignment(Movable):
     """One slot of a round, leased to a writer: what the writer turns into an example."""
 
     MOVES = MOVES["assignment"]
@@ -269,7 +269,7 @@ class ContextDraw(models.Model):
         return f"draw {self.index} of {self.arm}"
 
 
-class Attempt(models.Model):
+class Attempt(Movable):
     """One text put to the model in the loop. Every attempt is kept, whatever came of it.
 
     ``fooled`` is whether the prediction differs from ``label``, the writer's; both verdict and version are the
@@ -312,7 +312,7 @@ class Attempt(models.Model):
         return f"attempt {self.index} of assignment {self.assignment_id}"
 
 
-class Example(models.Model):
+class Example(Movable):
     """The attempt that was submitted, with its writer's label. It holds its round's slot unless rejected or flagged."""
 
     MOVES = MOVES["example"]
@@ -337,7 +337,7 @@ class Example(models.Model):
         return f"example {self.pk} ({self.state})"
 
 
-class Validation(models.Model):
+class Validation(Movable):
     """One validator's look at one example: first a lease, then a vote (a label) or a flag (no label, a reason)."""
 
     MOVES = MOVES["validation"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from celery import current_app
@@ -18,9 +21,23 @@ log = logging.getLogger(__name__)
 RECONCILE = "collection.tasks.reconcile"
 
 
+_held_back: ContextVar[bool] = ContextVar("held_back", default=False)
+
+
 def nudge() -> None:
     """Ask a worker to reconcile, once the current transaction is committed."""
-    transaction.on_commit(_send, robust=True)
+    if not _held_back.get():
+        transaction.on_commit(_send, robust=True)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Send no nudges meanwhile: for whoever reconciles by itself."""
+    token = _held_back.set(True)
+    try:
+        yield
+    finally:
+        _held_back.reset(token)
 
 
 def _send() -> None:

@@ -50,7 +50,7 @@ def decide(tally: Tally, quorum: int, max_validations: int) -> ExampleState:
 
 
 def votes_wanted(tally: Tally, quorum: int, max_validations: int) -> int:
-    """How many more validators an undecided example can use at once: those it takes to accept it, within the maximum."""
+    """How many more validators an undecided example can use at once: as many as it takes to accept it, if allowed."""
     if decide(tally, quorum, max_validations) is not ExampleState.PENDING:
         return 0
     return min(quorum - tally.agree, max_validations - tally.votes)

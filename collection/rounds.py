@@ -71,7 +71,7 @@ def start_training(round_: Round, store: DataStore) -> None:
             seed=experiment.seed,
             data_sha256=data.file.sha256,
             data_rows=data.file.rows,
-            evaluate=test_files(experiment),
+            evaluate=files_to_score(experiment),
         ),
     )
     if run.state == RunState.FAILED:
@@ -126,13 +126,10 @@ def finish_experiment(experiment: Experiment) -> None:
         move(experiment, ExperimentState.FINISHED)
 
 
-def test_files(experiment: Experiment, only: list[TestSet] | None = None) -> tuple[TestFile, ...]:
+def files_to_score(experiment: Experiment, only: list[TestSet] | None = None) -> tuple[TestFile, ...]:
     """The experiment's test sets as files to score, the key of each its number."""
     sets = experiment.test_sets.order_by("pk") if only is None else only
     return tuple(TestFile(str(item.pk), item.sha256, item.rows) for item in sets)
-
-
-test_files.__test__ = False  # type: ignore[attr-defined]
 
 
 def unscored(experiment: Experiment, version: ModelVersion) -> list[TestSet]:
@@ -145,7 +142,9 @@ def request_scores(experiment: Experiment, version: ModelVersion, sets: list[Tes
     return runs.request(
         f"evaluate:{version}:{'-'.join(str(item.pk) for item in sets)}",
         experiment.key,
-        RunSpec(kind="evaluate", labels=tuple(version.labels), source=version.ref, evaluate=test_files(experiment, sets)),
+        RunSpec(
+            kind="evaluate", labels=tuple(version.labels), source=version.ref, evaluate=files_to_score(experiment, sets)
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from collection.errors import Invalid
 from collection.texts import check_text, fingerprint
@@ -75,7 +75,7 @@ class TaskSchema:
         """The label's name. Raises Invalid naming ``field`` if the task has no such label."""
         if name not in self.label_names:
             raise Invalid(field, f"Must be one of: {', '.join(self.label_names)}.", "unknown_label")
-        return cast(str, name)
+        return name
 
     def check_texts(self, written: Mapping[str, object], context: str | None) -> tuple[str, ...]:
         """All texts in the order of the fields: the context as it is, the writer's checked.

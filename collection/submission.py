@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -202,7 +203,7 @@ def _store(
     return stored
 
 
-def _end_waiting(waiting: Attempt, state: AttemptState, columns: Mapping[str, object]) -> int:
+def _end_waiting(waiting: Attempt, state: AttemptState, columns: Mapping[str, Any]) -> int:
     assignment = waiting.assignment
     try:
         with transaction.atomic():
@@ -218,7 +219,7 @@ def _end_waiting(waiting: Attempt, state: AttemptState, columns: Mapping[str, ob
     return 1
 
 
-def _verdict_columns(assignment: Assignment, label: str, verdict: Verdict) -> dict[str, object]:
+def _verdict_columns(assignment: Assignment, label: str, verdict: Verdict) -> dict[str, Any]:
     return {
         "model_version": assignment.round.model_version,
         "prediction": verdict.prediction.label,

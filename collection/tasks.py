@@ -13,6 +13,6 @@ from modelserver.tasks import send_due
 
 @shared_task(name=RECONCILE, ignore_result=True)
 def reconcile() -> None:
-    """Move whatever is due, then send the training runs that wait for a worker. Safe at any time, any number of times."""
+    """Move whatever is due, then send the training runs that wait for a worker. Safe at any time, however often."""
     reconciliation.reconcile(registry.model_client())
     send_due(expires_s=settings.RECONCILE_SECONDS)

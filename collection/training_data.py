@@ -31,19 +31,16 @@ def training_data(round_: Round, store: DataStore) -> TrainingData:
         .values_list("key", "attempt__texts", "label")
     )
     rows = [Row(str(key), tuple(texts), label) for key, texts, label in examples]
-    tested = test_texts(round_.arm.experiment)
+    tested = tested_texts(round_.arm.experiment)
     near = near_duplicates([_BETWEEN.join(row.texts) for row in rows], [_BETWEEN.join(texts) for texts in tested])
     kept = [row for index, row in enumerate(rows) if index not in near]
     return TrainingData(store.put(kept), tuple(rows[index].id for index in sorted(near)))
 
 
-def test_texts(experiment: Experiment) -> list[tuple[str, ...]]:
+def tested_texts(experiment: Experiment) -> list[tuple[str, ...]]:
     """The texts of every row of the experiment's test sets."""
     items = TestItem.objects.filter(test_set__in=experiment.test_sets.all()).order_by("test_set", "index")
     return [tuple(texts) for texts in items.values_list("texts", flat=True)]
-
-
-test_texts.__test__ = False  # type: ignore[attr-defined]
 
 
 def contexts_in_test_sets(experiment: Experiment) -> list[tuple[int, str]]:
@@ -53,6 +50,6 @@ def contexts_in_test_sets(experiment: Experiment) -> list[tuple[int, str]]:
         return []
     column = schema.fields.index(schema.context_field)
     contexts = list(experiment.contexts.order_by("position").values_list("position", "text"))
-    tested = sorted({texts[column] for texts in test_texts(experiment)})
+    tested = sorted({texts[column] for texts in tested_texts(experiment)})
     near = near_duplicates([text for _, text in contexts], tested)
     return [contexts[index] for index in sorted(near)]

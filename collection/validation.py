@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotators.ledger import credit
 from annotators.models import Annotator, LedgerEntry
 from collection.enrolment import arm_of
-from collection.errors import Conflict, Invalid, NothingToDo, NotYours
+from collection.errors import Conflict, NothingToDo, NotYours
 from collection.models import Example, Experiment, Validation
 from collection.nudges import nudge
 from collection.quorum import Tally, decide, votes_wanted
@@ -185,7 +185,7 @@ def _neediest(
         labels[example_id].append(label or None)
     for example in candidates:
         tally = Tally.of(example.label, labels[example.pk])
-        if votes_wanted(tally, experiment.quorum, experiment.max_validations) > example.leases:  # type: ignore[attr-defined]
+        if votes_wanted(tally, experiment.quorum, experiment.max_validations) > example.leases:
             return example
     return None
 
@@ -219,4 +219,6 @@ def _empty(annotator: Annotator, pending: QuerySet[Example]) -> NothingToDo:
         return NothingToDo(
             "only_own", f"{waiting} texts wait, but you wrote or validated each of them; others have to look at them."
         )
-    return NothingToDo("all_taken", f"{others} texts wait, and others are validating them. Please come back in a few minutes.")
+    return NothingToDo(
+        "all_taken", f"{others} texts wait, and others are validating them. Please come back in a few minutes."
+    )

@@ -139,8 +139,8 @@ RECONCILE_SECONDS = env.seconds("RECONCILE_SECONDS", 30, low=0.2)
 
 
 def _broker() -> tuple[str, dict[str, Any]]:
-    url = env.text("BROKER_URL", "filesystem://")
-    if url == "filesystem://":
+    url = env.text("BROKER_URL", "filesystem://localhost/")
+    if url.startswith("filesystem://"):
         folders = {name: DATA_DIR / "broker" / name for name in ("messages", "control")}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
@@ -204,5 +204,7 @@ LOGGING = {
         "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     },
     # A line a request and a line a message sent tell an operator nothing.
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace")},
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace")
+    },
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from django.conf import settings
 from django.db import models
 
@@ -30,3 +33,13 @@ class StateChange(AppendOnly, models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject_type} {self.subject_id}: {self.from_state or '(new)'} to {self.to_state}"
+
+
+class Movable(models.Model):
+    """A model with a ``state`` column that only ``lifecycle.moves.move`` changes, along the legal ``MOVES``."""
+
+    MOVES: ClassVar[Mapping[Any, frozenset[Any]]]
+    state = models.CharField(max_length=20)
+
+    class Meta:
+        abstract = True

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 
-from lifecycle.models import StateChange
-
-Moves = Mapping[Any, frozenset[Any]]
-"""Which states may follow which: the legal moves of one model."""
-
-
-class Movable(Protocol):
-    """A model with a ``state`` column and the table of its legal moves."""
-
-    MOVES: ClassVar[Moves]
-    state: Any
-    pk: Any
-    _meta: Any
+from lifecycle.models import Movable, StateChange
 
 
 class IllegalMove(ValueError):
@@ -33,7 +21,11 @@ class LostRace(RuntimeError):
 
 
 def record(
-    subject: models.Model, to: StrEnum, *, actor: AbstractBaseUser | None = None, detail: Mapping[str, Any] | None = None
+    subject: models.Model,
+    to: StrEnum,
+    *,
+    actor: AbstractBaseUser | None = None,
+    detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the event of a row's creation in state ``to``."""
     _write(subject, "", to, actor, detail)
@@ -56,7 +48,6 @@ def move(
     origin = subject.state
     if to not in subject.MOVES.get(origin, frozenset()):
         raise IllegalMove(f"{subject._meta.label} may not go from {origin} to {to}")
-    assert isinstance(subject, models.Model)
     with transaction.atomic():
         manager = type(subject)._default_manager
         moved = manager.filter(pk=subject.pk, state=origin, **(where or {})).update(state=to, **updates)

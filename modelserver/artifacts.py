@@ -23,6 +23,7 @@ TOKENIZER_FILE = "tokenizer.json"
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1_000_000
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+ADAPTER_FIELDS = frozenset({"rank", "alpha", "dropout", "target_modules", "modules_to_save"})
 FILE_SUFFIXES = (".safetensors", ".json", ".txt", ".md")
 
 
@@ -76,8 +77,7 @@ class Manifest:
                 raise ArtifactError("a full artifact has neither encoder nor adapter")
         elif values["kind"] == "adapter":
             _check_encoder(values["encoder"])
-            if not isinstance(values["adapter"], dict):
-                raise ArtifactError("an adapter artifact needs its adapter's shape")
+            _check_adapter(values["adapter"])
         else:
             raise ArtifactError("kind in the manifest must be full or adapter")
         missing = needed - set(values["files"])
@@ -166,6 +166,17 @@ def _check_files(files: dict[str, Any]) -> None:
             raise ArtifactError(f"{name!r} is refused: an artifact holds safetensors weights, JSON and text, no pickle")
         if not isinstance(digest, str) or not SHA256.fullmatch(digest):
             raise ArtifactError(f"the sha256 of {name!r} in the manifest is not one")
+
+
+def _check_adapter(adapter: object) -> None:
+    if not isinstance(adapter, dict) or set(adapter) != ADAPTER_FIELDS:
+        raise ArtifactError(f"an adapter artifact needs its adapter's {', '.join(sorted(ADAPTER_FIELDS))}")
+    numbers = (adapter["rank"], adapter["alpha"], adapter["dropout"])
+    if not all(type(number) in (int, float) and number >= 0 for number in numbers) or type(adapter["rank"]) is not int:
+        raise ArtifactError("rank, alpha and dropout of the adapter must be numbers, rank a whole one")
+    for name in ("target_modules", "modules_to_save"):
+        if not isinstance(adapter[name], list) or not all(isinstance(item, str) for item in adapter[name]):
+            raise ArtifactError(f"{name} of the adapter must be a list of names")
 
 
 def _check_encoder(encoder: object) -> None:

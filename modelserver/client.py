@@ -28,7 +28,7 @@ class Unavailable(ModelServerError):
 
 
 class Rejected(ModelServerError):
-    """The server refused the question. ``is_input``: because of the texts; otherwise it lacks the model or the right."""
+    """The server refused the question: because of the texts (``is_input``), or it lacks the model or the right."""
 
     def __init__(self, message: str, *, is_input: bool) -> None:
         super().__init__(message)
@@ -126,9 +126,7 @@ class FakeModelClient:
     ``calls`` lists what was asked; while ``down`` is set nothing is answered.
     """
 
-    def __init__(
-        self, verdicts: Callable[[ModelRef, tuple[str, ...]], Mapping[str, float]] | None = None
-    ) -> None:
+    def __init__(self, verdicts: Callable[[ModelRef, tuple[str, ...]], Mapping[str, float]] | None = None) -> None:
         self._verdicts = verdicts
         self.calls: list[tuple[ModelRef, tuple[str, ...]]] = []
         self.down = False
@@ -160,8 +158,8 @@ def _message(response: httpx.Response) -> str:
         body = response.json()
     except ValueError:
         body = None
-    if isinstance(body, dict) and isinstance(body.get("error"), str):
-        return body["error"][:500]
+    if isinstance(body, dict) and "error" in body:
+        return str(body["error"])[:500]
     return f"the model server answered with status {response.status_code}"
 
 
@@ -171,8 +169,6 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def _by_hash(model: ModelRef, labels: Sequence[str], texts: Sequence[str]) -> dict[str, float]:
-    weights = [
-        1 + hashlib.sha256("\x1f".join((str(model), label, *texts)).encode()).digest()[0] for label in labels
-    ]
+    weights = [1 + hashlib.sha256("\x1f".join((str(model), label, *texts)).encode()).digest()[0] for label in labels]
     total = math.fsum(weights)
     return {label: weight / total for label, weight in zip(labels, weights, strict=True)}

@@ -56,7 +56,7 @@ class DataStore:
         return StoredFile(digest, len(lines))
 
     def fetch(self, digest: str) -> Path:
-        """A local file with that content. Raises WireError if there is none or its content is not what its name says."""
+        """A local file with that content. Raises WireError if there is none, or if it is not what its name says."""
         if not SHA256.fullmatch(digest):
             raise WireError("sha256", f"{digest!r} is not a sha256")
         self._cache.mkdir(parents=True, exist_ok=True)
@@ -76,5 +76,3 @@ class DataStore:
 
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest}.jsonl"
-
-

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 
 from lifecycle.append_only import AppendOnly
+from lifecycle.models import Movable
 from modelserver.states import RUN_MOVES, RunState
 from modelserver.wire import ModelRef
 
@@ -41,7 +42,7 @@ class ModelVersion(AppendOnly, models.Model):
         return ModelRef(self.name, self.version)
 
 
-class TrainingRun(models.Model):
+class TrainingRun(Movable):
     """One job for a training worker: import a base model, train a version, or score one.
 
     ``key`` names what it is for and is unique, so asking twice makes one run. ``spec`` is the job without paths

@@ -47,7 +47,9 @@ def check_base_model(name: str) -> None:
         if not (folder / "config.json").is_file():
             raise WireError("base_model", f"the folder {name!r} holds no model: it has no config.json")
         if not any(folder.glob("*.safetensors")):
-            raise WireError("base_model", f"the folder {name!r} has no safetensors weights; pickled weights are refused")
+            raise WireError(
+                "base_model", f"the folder {name!r} has no safetensors weights; pickled weights are refused"
+            )
         return
     if not HUB_ID.fullmatch(name):
         raise WireError("base_model", f"{name!r} is neither a folder on this machine nor a model id")

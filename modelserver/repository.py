@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -102,7 +101,7 @@ class ModelRepository:
         try:
             for name in names:
                 shutil.copyfile(folder / name, temporary / name)
-            os.rename(temporary, target)
+            temporary.rename(target)
         except OSError:
             # Somebody else's folder may stand there by now: then it is compared with ours.
             if not self.exists(ref):
@@ -123,7 +122,7 @@ class ModelRepository:
             for name in manifest.files:
                 self._filesystem.get_file(f"{self._path(ref)}/{name}", str(temporary / name))
             verify_files(temporary, manifest)
-            os.rename(temporary, target)
+            temporary.rename(target)
         except FileNotFoundError as error:
             raise ArtifactError(f"the repository's {ref} is not whole: {error}") from None
         except OSError:

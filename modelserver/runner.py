@@ -103,9 +103,7 @@ def _job(spec: runs.RunSpec, folder: Path) -> Job:
     store = registry.data_store()
     if spec.source is not None:
         parent = ModelVersion.objects.get(name=spec.source.name, version=spec.source.version)
-        source = Source(
-            artifact=str(registry.repository().fetch(spec.source)), manifest_sha256=parent.manifest_sha256
-        )
+        source = Source(artifact=str(registry.repository().fetch(spec.source)), manifest_sha256=parent.manifest_sha256)
     else:
         base = registry.resolve_base_model(spec.pretrained)
         if (base / "manifest.json").is_file():
@@ -163,7 +161,7 @@ def _beat(run: TrainingRun, progress_file: Path) -> bool:
 
 
 def _explain(folder: Path, code: int) -> None:
-    """Raise what the failed process left: WireError if it cannot succeed, RuntimeError with its last lines if it may."""
+    """Raise what the failed process left: WireError if it cannot succeed, else RuntimeError with its last lines."""
     error_file = folder / ERROR_FILE
     if error_file.exists():
         error = json.loads(error_file.read_text(encoding="utf-8"))

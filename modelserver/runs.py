@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from lifecycle.moves import LostRace, move, record
@@ -247,5 +247,5 @@ def reclaim_dead() -> int:
     return len(dead)
 
 
-def _mine(run: TrainingRun) -> Any:
+def _mine(run: TrainingRun) -> QuerySet[TrainingRun]:
     return TrainingRun.objects.filter(pk=run.pk, state=RunState.RUNNING, owner=run.owner)

@@ -123,7 +123,8 @@ def parse_infer_request(body: object) -> list[TextInput]:
         name = tensor["name"]
         if name not in INPUT_NAMES or name in columns:
             raise WireError(
-                "inputs", f"unexpected tensor {name[:40]!r}; a model takes 'text' and, for pairs, 'text_pair', once each"
+                "inputs",
+                f"unexpected tensor {name[:40]!r}; a model takes 'text' and, for pairs, 'text_pair', once each",
             )
         if tensor.get("datatype") != "BYTES":
             raise WireError(name, "datatype must be BYTES")
@@ -432,7 +433,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         json.dump(values, file, ensure_ascii=False, allow_nan=False, sort_keys=True)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def file_sha256(path: Path) -> str:

@@ -61,9 +61,11 @@ def accuracy(
     hits = np.zeros((len(names), labels))
     np.add.at(totals, (cluster, truth), 1)
     np.add.at(hits, (cluster, truth), (truth == guess).astype(float))
-    weights = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=draws
-    ).astype(float)
+    weights = (
+        np.random.default_rng(seed)
+        .multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+        .astype(float)
+    )
     drawn_totals, drawn_hits = weights @ totals, weights @ hits
     overall = drawn_hits.sum(axis=1) / drawn_totals.sum(axis=1)
     everything = np.ones((1, len(names)))

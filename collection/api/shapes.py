@@ -41,7 +41,9 @@ def assignment_shape(assignment: Assignment) -> dict[str, Any]:
         "context": assignment.context.text if assignment.context else None,
         "target_label": assignment.target_label or None,
         "expires_at": assignment.expires_at.isoformat(),
-        "attempts": [_attempt(item, assignment.round.arm.shows_model) for item in assignment.attempts.order_by("index")],
+        "attempts": [
+            _attempt(item, assignment.round.arm.shows_model) for item in assignment.attempts.order_by("index")
+        ],
     }
     if assignment.round.arm.shows_model:
         shape["tries_left"] = tries_left(assignment)

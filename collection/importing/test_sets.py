@@ -33,13 +33,9 @@ def import_test_set(
     return standing
 
 
-def _create(
-    slug: str, name: str, task: Task, kind: TestSet.Kind, rows: Sequence[LabelledRow], sha256: str
-) -> TestSet:
+def _create(slug: str, name: str, task: Task, kind: TestSet.Kind, rows: Sequence[LabelledRow], sha256: str) -> TestSet:
     with transaction.atomic():
-        test_set = TestSet.objects.create(
-            slug=slug, name=name, task=task, kind=kind, sha256=sha256, rows=len(rows)
-        )
+        test_set = TestSet.objects.create(slug=slug, name=name, task=task, kind=kind, sha256=sha256, rows=len(rows))
         TestItem.objects.bulk_create(
             (
                 TestItem(test_set=test_set, index=index, texts=list(row.texts), label=row.label)

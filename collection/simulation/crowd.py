@@ -128,7 +128,9 @@ class Crowd:
         ]
         if not free:
             return None
-        return self._chooser("row", arm.slug, held.round.number, held.draws.count(), len(self.used[arm.slug])).choice(free)
+        return self._chooser("row", arm.slug, held.round.number, held.draws.count(), len(self.used[arm.slug])).choice(
+            free
+        )
 
     def _skip(self, held: Assignment, writer: Annotator) -> Assignment:
         if held.context is None or held.skips > self.experiment.contexts.count():

@@ -83,9 +83,7 @@ class Batcher:
         longest = 0
         for item in self._waiting:
             longest_with = max(longest, len(item.encoding))
-            fits = not batch or (
-                len(batch) < self._max_batch and longest_with * (len(batch) + 1) <= self._max_tokens
-            )
+            fits = not batch or (len(batch) < self._max_batch and longest_with * (len(batch) + 1) <= self._max_tokens)
             if item.model is model and fits:
                 batch.append(item)
                 longest = longest_with

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,9 @@ from modelserver.artifacts import (
 from modelserver.engine import networks, packages
 from modelserver.engine.encoding import Encoding, TextEncoder, padded_batch
 from modelserver.wire import TextInput
+
+# transformers and torch change global state while they build a network.
+_building = threading.Lock()
 
 
 @dataclass
@@ -83,42 +88,63 @@ class LoadedModel:
 def load(
     folder: Path, manifest_sha256: str | None = None, *, trainable: bool = False, dropout: float | None = None
 ) -> LoadedModel:
-    """Load an artifact, on the CPU and in evaluation mode.
+    """Load an artifact, on the CPU and in evaluation mode. Threads that load at the same time take turns.
 
     An adapter is merged into the weights, unless ``trainable``: then it stays a PeftModel, with the adapter's
     ``dropout`` as given instead of as trained. Raises ArtifactError if anything is not what its hash says, if the
     encoder is not there, or if the weights do not fit the config.
     """
     manifest = read_manifest(folder, manifest_sha256)
-    config = networks.plain_config(manifest.config, manifest.labels)
-    tensors = networks.read_tensors(read_verified(folder, manifest, WEIGHTS_FILE))
-    if manifest.kind == "full":
-        network, missing = networks.build(config, tensors)
-        if missing:
-            raise ArtifactError(f"the weights lack {sorted(missing)[0]}")
-        model = LoadedModel(manifest, network, read_verified(folder, manifest, TOKENIZER_FILE))
-    else:
-        weights, tokenizer_json = _read_encoder(folder, manifest, manifest.encoder or {})
-        network, missing = networks.build(config, networks.read_tensors(weights))
-        shape = dict(manifest.adapter or {})
-        if dropout is not None:
-            shape["dropout"] = dropout
-        lacking = sorted(name for name in missing if not set(name.split(".")) & set(shape["modules_to_save"]))
-        if lacking:
-            raise ArtifactError(f"the encoder's weights lack {lacking[0]}")
-        adapted = networks.attach_adapter(network, shape)
-        networks.fill_adapter(adapted, tensors)
-        model = LoadedModel(manifest, adapted if trainable else networks.merge_adapter(adapted), tokenizer_json)
+    weights = read_verified(folder, manifest, WEIGHTS_FILE)
+    with _building:
+        if manifest.kind == "full":
+            model = _build_full(manifest, weights, read_verified(folder, manifest, TOKENIZER_FILE))
+        else:
+            encoder, tokenizer_json = _read_encoder(folder, manifest, manifest.encoder or {})
+            shape = dict(manifest.adapter or {})
+            if dropout is not None:
+                shape["dropout"] = dropout
+            model = _build_adapted(manifest, weights, encoder, tokenizer_json, shape)
+            if not trainable:
+                model = merged(model)
     model.network.eval()
     if not trainable:
         model.network.requires_grad_(False)
     return model
 
 
+def merged(model: LoadedModel) -> LoadedModel:
+    """The same model as it is served: an adapter, if it is one, merged into the weights and used up."""
+    if not isinstance(model.network, PeftModel):
+        return model
+    return dataclasses.replace(model, network=networks.merge_adapter(model.network))
+
+
 def encoder_folder(folder: Path, manifest: Manifest) -> Path | None:
     """Where the artifact lies whose tensors an adapter in ``folder`` needs; None if it needs no other artifact."""
     ref = manifest.encoder_ref
     return None if ref is None else folder.resolve().parent.parent / ref.name / str(ref.version)
+
+
+def _build_full(manifest: Manifest, weights: bytes, tokenizer_json: bytes) -> LoadedModel:
+    config = networks.plain_config(manifest.config, manifest.labels)
+    network, missing = networks.build(config, networks.read_tensors(weights))
+    if missing:
+        raise ArtifactError(f"the weights lack {sorted(missing)[0]}")
+    return LoadedModel(manifest, network, tokenizer_json)
+
+
+def _build_adapted(
+    manifest: Manifest, weights: bytes, encoder: bytes, tokenizer_json: bytes, shape: Mapping[str, Any]
+) -> LoadedModel:
+    config = networks.plain_config(manifest.config, manifest.labels)
+    network, missing = networks.build(config, networks.read_tensors(encoder))
+    lacking = sorted(name for name in missing if not set(name.split(".")) & set(shape["modules_to_save"]))
+    if lacking:
+        raise ArtifactError(f"the encoder's weights lack {lacking[0]}")
+    adapted = networks.attach_adapter(network, shape)
+    networks.fill_adapter(adapted, networks.read_tensors(weights))
+    return LoadedModel(manifest, adapted, tokenizer_json)
 
 
 def _read_encoder(folder: Path, manifest: Manifest, encoder: Mapping[str, Any]) -> tuple[bytes, bytes]:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import safetensors.torch
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from torch import nn
@@ -55,7 +56,10 @@ def build(config: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> tuple[
     model_type = values.pop("model_type", None)
     if model_type not in CONFIG_MAPPING or "quantization_config" in values:
         raise ArtifactError(f"a model of type {model_type!r} is not one this version can build")
-    model_config = CONFIG_MAPPING[model_type].from_dict(values)
+    try:
+        model_config = CONFIG_MAPPING[model_type].from_dict(values)
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise ArtifactError(f"the config is not one of a model of type {model_type!r}: {error}") from None
     if type(model_config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise ArtifactError(f"a model of type {model_type!r} does not classify sequences")
     architecture: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(model_config)]

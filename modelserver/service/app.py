@@ -120,7 +120,8 @@ class ModelService:
         return JSONResponse(infer_response(ref, model.labels, rows, request_id))
 
     async def _model(self, ref: ModelRef) -> LoadedModel:
-        return self._pool.held(ref) or await asyncio.wrap_future(self._pool.request(ref))
+        held = self._pool.held(ref)
+        return held if held is not None else await asyncio.wrap_future(self._pool.request(ref))
 
     async def _body(self, request: Request) -> bytes:
         if request.headers.get("Content-Encoding", "identity") != "identity":

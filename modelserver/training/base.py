@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 
 from modelserver.artifacts import WEIGHTS_FILE
-from modelserver.engine.loading import load
+from modelserver.engine.loading import load, merged
 from modelserver.training.card import Measured, model_card
 from modelserver.training.data import Rows, read_rows
 from modelserver.training.determinism import generator, seed_everything
 from modelserver.training.evaluate import score
-from modelserver.training.jobs import fine_tune, merged, save_trained
+from modelserver.training.jobs import fine_tune, save_trained
 from modelserver.training.progress import ProgressFile
 from modelserver.training.starting import packaged_model
 from modelserver.wire import DataFile, Recipe, Score, file_sha256

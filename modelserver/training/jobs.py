@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from modelserver.artifacts import (
     read_manifest,
 )
 from modelserver.engine import networks
-from modelserver.engine.loading import LoadedModel, load
+from modelserver.engine.loading import LoadedModel, load, merged
 from modelserver.training.data import Rows, read_rows
 from modelserver.training.determinism import accelerator, seed_everything
 from modelserver.training.evaluate import score
@@ -92,13 +91,6 @@ def save_trained(model: LoadedModel, target: Path) -> str:
         return save(target, model.manifest, {WEIGHTS_FILE: weights_bytes(networks.adapter_tensors(model.network))})
     weights = weights_bytes(model.network.state_dict())
     return save(target, model.manifest, {WEIGHTS_FILE: weights, TOKENIZER_FILE: model.tokenizer_json})
-
-
-def merged(model: LoadedModel) -> LoadedModel:
-    """The same model as it is served: an adapter, if it is one, merged into the weights and used up."""
-    if not isinstance(model.network, PeftModel):
-        return model
-    return dataclasses.replace(model, network=networks.merge_adapter(model.network))
 
 
 def _accelerate(model: LoadedModel) -> None:

@@ -15,6 +15,7 @@ from collection.errors import Refused
 from collection.importing.jsonl import LabelledRow, read_rows
 from collection.importing.test_sets import import_test_set
 from collection.models import Example, Experiment, Task, TestItem, TestSet
+from collection.nudges import held_back
 from collection.simulation.crowd import Crowd, NoVerdict, PoolExhausted
 from collection.simulation.pool import Pool, without_test_contexts
 from collection.simulation.study import StudyStuck, own_model_server, run_study
@@ -55,8 +56,9 @@ class Command(BaseCommand):
             chosen = task(options["task"])
             test_sets = [self._test_set(chosen, item) for item in options["test_set"]]
             rows = self._rows(chosen, options["pool"], test_sets)
-            studies = [self._experiment(chosen, rows, test_sets, seed, options) for seed in options["seeds"]]
-            with own_model_server() as client:
+            with held_back():
+                studies = [self._experiment(chosen, rows, test_sets, seed, options) for seed in options["seeds"]]
+            with held_back(), own_model_server() as client:
                 for experiment in studies:
                     self._run(experiment, rows, client, options)
         except Refused as error:

@@ -1,0 +1,43 @@
+# make run    set up, start everything, print the address and the logins
+# make test   set up and run every test, on SQLite and on PostgreSQL + Valkey
+# make fast   the fast tests on SQLite
+# make check  lint, types, import rules, deployment check, migration drift
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+export HF_HUB_OFFLINE = 1
+
+.PHONY: run test fast check lint
+
+run: $(STAMP)
+	@exec $(BIN)/python -m config.launch
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Whetstone needs Python 3.11 or newer; name one: PYTHON=python3.11 make run" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+test: $(STAMP)
+	@echo "== SQLite, filesystem broker"
+	$(PYTEST) -n 2 -m "not faults and not postgres"
+	$(PYTEST) -m faults
+	@echo "== PostgreSQL, Valkey"
+	$(BIN)/python -m tests.servers $(PYTEST) -n 2 -m "not faults"
+	$(BIN)/python -m tests.servers $(PYTEST) -m faults
+
+fast: $(STAMP)
+	$(PYTEST) -n 2 -m "not faults and not postgres and not browser and not slow"
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	WHETSTONE_ENV=production ALLOWED_HOSTS=whetstone.example SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
