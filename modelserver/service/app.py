@@ -19,41 +19,46 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from modelserver.artifacts import ArtifactError, manifest_sha256
-from modelserver.engine.batching import Batcher, QueueFull, Stopped
-from modelserver.engine.loading import LoadedModel
-from modelserver.engine.pool import TooLarge, VersionPool
+from modelserver.artifacts import ArtifactError
+from modelserver.engine.batching import Batcher, InferenceFailed, Stopped
+from modelserver.engine.gate import Full, Gate
+from modelserver.engine.loading import LoadedModel, load
+from modelserver.engine.pool import LoadFailed, VersionPool
 from modelserver.repository import ModelRepository, VersionMissing
 from modelserver.service.config import Config
-from modelserver.wire import ModelRef, TextInput, WireError, infer_response, parse_infer_request
+from modelserver.service.reading import InferCall, Refused, parse_call, read_body
+from modelserver.wire import ModelRef, WireError, infer_response
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = {"Retry-After": "1"}
-# Above so many inputs, tokenizing would hold up other requests.
-ENCODE_INLINE = 4
+# Above so many characters, tokenizing on the event loop would be felt by other requests.
+ENCODE_INLINE_CHARACTERS = 4_000
+STOP_GRACE_S = 5.0
 
 
 class ModelService:
-    """The routes and what they share."""
+    """The routes and what they share. A request passes two stages that each take only so many: it waits for its
+    version to be in memory, and then for its batch. So one version that loads slowly keeps nobody from another.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._repository = ModelRepository(config.repository_url, config.cache)
-        self._pool = VersionPool(self._repository, config.memory_bytes)
-        self._batcher = Batcher(config.queue, config.max_batch)
+        self._pool = VersionPool(self._repository.fetch, load, config.memory_bytes, config.queue)
+        self._batcher = Batcher(config.max_batch, config.batch_tokens)
+        self._answering = Gate("waiting for their answer", config.queue)
         self._ready = False
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Load what is to be preloaded, then be ready; at the end answer what waits."""
-        for ref in self._config.preload:
-            await asyncio.wrap_future(self._pool.request(ref))
-        self._ready = True
+        """Preload, then be ready; at the end answer what waits."""
+        starting = asyncio.create_task(self._preload())
         yield
+        starting.cancel()
         self._ready = False
-        await run_in_threadpool(self._batcher.stop)
-        await run_in_threadpool(self._pool.close)
+        await run_in_threadpool(self._batcher.stop, STOP_GRACE_S)
+        await self._pool.close()
 
     async def server(self, request: Request) -> Response:
         """Metadata of the server."""
@@ -75,26 +80,33 @@ class ModelService:
             raise VersionMissing(f"there is no model {name}")
         return JSONResponse(_metadata(name, versions))
 
+    async def model_ready(self, request: Request) -> Response:
+        """Whether a model can be asked: it is loaded when it is, so one that is published can."""
+        name = _ref(request, version=0).name
+        if not await run_in_threadpool(self._repository.versions, name):
+            raise VersionMissing(f"there is no model {name}")
+        return self._ready_answer(name)
+
     async def version(self, request: Request) -> Response:
-        """Metadata of one version, which it loads."""
+        """Metadata of one version, which needs not be in memory for it."""
         ref = _ref(request)
-        model = await self._model(ref)
-        folder = await run_in_threadpool(self._repository.fetch, ref)
+        manifest, digest = await run_in_threadpool(self._repository.describe, ref)
         body = _metadata(ref.name, [ref.version])
-        body["outputs"][0]["shape"] = [-1, len(model.labels)]
+        body["outputs"][0]["shape"] = [-1, len(manifest.labels)]
         body["parameters"] = {
-            "labels": json.dumps(list(model.labels)),
-            "max_length": model.max_length,
-            "manifest_sha256": await run_in_threadpool(manifest_sha256, folder),
+            "labels": json.dumps(list(manifest.labels)),
+            "max_length": manifest.max_length,
+            "manifest_sha256": digest,
+            "in_memory": self._pool.holds(ref),
         }
         return JSONResponse(body)
 
     async def version_ready(self, request: Request) -> Response:
-        """Whether a version can be asked; a version that is published is loaded when it is."""
+        """Whether a version can be asked: it is loaded when it is, so one that is published can."""
         ref = _ref(request)
-        if not await run_in_threadpool(self._repository.exists, ref):
+        if not self._pool.holds(ref) and not await run_in_threadpool(self._repository.exists, ref):
             raise VersionMissing(f"there is no model {ref}")
-        return JSONResponse({"name": ref.name, "ready": self._ready}, status_code=200 if self._ready else 503)
+        return self._ready_answer(ref.name)
 
     async def unversioned(self, request: Request) -> Response:
         """A verdict must be of an exact version."""
@@ -103,35 +115,36 @@ class ModelService:
     async def infer(self, request: Request) -> Response:
         """Probabilities for one or more inputs."""
         ref = _ref(request)
-        body = _json(await self._body(request))
-        inputs = parse_infer_request(body)
-        request_id = body.get("id", "")
-        if not isinstance(request_id, str) or len(request_id) > 200:
-            raise WireError("id", "must be a text of at most 200 characters")
+        if not self._ready:
+            raise Stopped("the model server is starting or stopping")
         async with asyncio.timeout(self._config.timeout_s):
-            model = await self._model(ref)
-            _check_characters([*inputs, TextInput((request_id,))])
-            if len(inputs) <= ENCODE_INLINE:
-                encodings = model.encode(inputs)
-            else:
-                encodings = await run_in_threadpool(model.encode, inputs)
-            answers = [asyncio.wrap_future(answer) for answer in self._batcher.submit(model, encodings)]
-            rows = await asyncio.gather(*answers)
-        return JSONResponse(infer_response(ref, model.labels, rows, request_id))
+            call = parse_call(await read_body(request, self._config.max_body_bytes))
+            async with self._pool.use(ref) as model:
+                with self._answering.place():
+                    rows = await self._answer(model, call)
+        body = infer_response(ref, model.labels, rows, call.request_id)
+        body["outputs"] = [tensor for tensor in body["outputs"] if tensor["name"] in call.outputs]
+        return JSONResponse(body)
 
-    async def _model(self, ref: ModelRef) -> LoadedModel:
-        held = self._pool.held(ref)
-        return held if held is not None else await asyncio.wrap_future(self._pool.request(ref))
+    async def _answer(self, model: LoadedModel, call: InferCall) -> list[list[float]]:
+        if sum(len(text) for item in call.inputs for text in item.texts) <= ENCODE_INLINE_CHARACTERS:
+            encodings = model.encode(call.inputs)
+        else:
+            encodings = await run_in_threadpool(model.encode, call.inputs)
+        return await asyncio.wrap_future(self._batcher.submit(model, encodings))
 
-    async def _body(self, request: Request) -> bytes:
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            raise _Refused(415, "compressed requests are not taken")
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._config.max_body_bytes:
-                raise _Refused(413, f"the request is larger than {self._config.max_body_bytes} bytes")
-        return bytes(body)
+    async def _preload(self) -> None:
+        for ref in self._config.preload:
+            try:
+                async with self._pool.use(ref):
+                    pass
+            except (VersionMissing, LoadFailed) as error:
+                # It may be published later, and is loaded then by the first who asks.
+                log.error("not preloaded: %s", error)
+        self._ready = True
+
+    def _ready_answer(self, name: str) -> Response:
+        return JSONResponse({"name": name, "ready": self._ready}, status_code=200 if self._ready else 503)
 
 
 class TokenGuard:
@@ -143,52 +156,51 @@ class TokenGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with 401."""
-        if scope["type"] == "http" and not scope["path"].startswith("/v2/health/"):
+        if scope["type"] == "http" and scope["path"] not in ("/v2/health/live", "/v2/health/ready"):
             given = Headers(scope=scope).get("Authorization", "")
             if not hmac.compare_digest(given.encode(), self._expected):
-                await _error(401, "a bearer token is needed")(scope, receive, send)
+                await _error(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-class _Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def make_app(config: Config) -> Starlette:
     """The ASGI application."""
     service = ModelService(config)
-    version = "/v2/models/{name}/versions/{version}"
-    return Starlette(
+    model = "/v2/models/{name}"
+    version = f"{model}/versions/{{version}}"
+    app = Starlette(
         routes=[
             Route("/v2", service.server),
             Route("/v2/health/live", service.live),
             Route("/v2/health/ready", service.ready),
-            Route("/v2/models/{name}", service.model),
-            Route("/v2/models/{name}/infer", service.unversioned, methods=["POST"]),
+            Route(model, service.model),
+            Route(f"{model}/ready", service.model_ready),
+            Route(f"{model}/infer", service.unversioned, methods=["POST"]),
             Route(version, service.version),
             Route(f"{version}/ready", service.version_ready),
             Route(f"{version}/infer", service.infer, methods=["POST"]),
         ],
         exception_handlers={
-            WireError: _answer(400),
-            _Refused: lambda request, error: _error(error.status, str(error)),
-            VersionMissing: _answer(404),
-            ArtifactError: _answer(500),
-            TooLarge: _answer(507),
-            QueueFull: _answer(429, RETRY_AFTER),
-            Stopped: _answer(503, RETRY_AFTER),
-            TimeoutError: lambda request, error: _error(503, "no answer in time", RETRY_AFTER),
+            WireError: lambda request, error: _error(400, str(error), field=error.field),
+            Refused: lambda request, error: _error(error.status, str(error)),
             ClientDisconnect: _answer(400),
+            VersionMissing: _answer(404),
+            Full: _answer(429, RETRY_AFTER),
+            ArtifactError: _answer(500),
+            LoadFailed: _answer(500),
+            InferenceFailed: _answer(500),
+            Stopped: _answer(503, RETRY_AFTER),
+            TimeoutError: lambda request, error: _error(504, "no answer in time", RETRY_AFTER),
             404: lambda request, error: _error(404, "there is nothing here"),
             405: lambda request, error: _error(405, "this method is not for here", error.headers),
-            Exception: _broken,
+            Exception: lambda request, error: _error(500, "the model server failed on this request"),
         },
         middleware=[Middleware(TokenGuard, token=config.token)] if config.token else [],
         lifespan=service.lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _ref(request: Request, version: int | None = None) -> ModelRef:
@@ -198,28 +210,6 @@ def _ref(request: Request, version: int | None = None) -> ModelRef:
             raise WireError("version", "must be a whole number")
         version = int(text)
     return ModelRef(request.path_params["name"], version)
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    def refuse(constant: str) -> Any:
-        raise ValueError(constant)
-
-    try:
-        values = json.loads(body, parse_constant=refuse)
-    except (ValueError, RecursionError):
-        raise WireError("body", "is not JSON") from None
-    if not isinstance(values, dict):
-        raise WireError("body", "must be a JSON object")
-    return values
-
-
-def _check_characters(inputs: list[TextInput]) -> None:
-    for item in inputs:
-        for name, text in zip(("text", "text_pair"), item.texts, strict=False):
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                raise WireError(name, "has half a character (a lone surrogate) in it") from None
 
 
 def _metadata(name: str, versions: list[int]) -> dict[str, Any]:
@@ -242,10 +232,6 @@ def _answer(status: int, headers: dict[str, str] | None = None) -> Any:
     return lambda request, error: _error(status, str(error), headers)
 
 
-def _broken(request: Request, error: Exception) -> Response:
-    log.error("an inference request failed", exc_info=error)
-    return _error(500, "the request failed in the model server")
-
-
-def _error(status: int, message: str, headers: Any = None) -> Response:
-    return JSONResponse({"error": message}, status_code=status, headers=headers)
+def _error(status: int, message: str, headers: Any = None, field: str = "") -> Response:
+    body = {"error": message, "field": field} if field else {"error": message}
+    return JSONResponse(body, status_code=status, headers=headers)

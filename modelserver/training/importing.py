@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub import is_offline_mode
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
@@ -126,7 +128,7 @@ def _from_pretrained(source: str, **overrides: Any) -> tuple[PreTrainedModel, se
             output_loading_info=True,
             **overrides,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise _refusal(source, error) from error
     if getattr(network.config, "quantization_config", None) is not None:
         raise WireError(FIELD, f"{source!r} is quantised; only plain weights can be trained further")
@@ -140,6 +142,9 @@ def _load_tokenizer(source: str) -> Any:
         raise _refusal(source, error) from error
     if not tokenizer.is_fast:
         raise WireError(FIELD, f"{source!r} has no tokenizer that can be stored as tokenizer.json")
+    # Where there are no tokenizer files, transformers may make one up that knows nothing but special tokens.
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+        raise WireError(FIELD, f"{source!r} has no tokenizer files")
     return tokenizer
 
 
@@ -148,7 +153,9 @@ def _refusal(source: str, error: Exception) -> Exception:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, LocalEntryNotFoundError):
         cause = cause.__cause__
-    if cause is not None and not isinstance(cause.__cause__, OfflineModeIsEnabled) and not Path(source).is_dir():
+    if cause is not None and is_offline_mode():
+        return WireError(FIELD, f"{source!r} is no folder here, nor in the hub's cache, and HF_HUB_OFFLINE is set")
+    if cause is not None:
         return error
     first = str(error).strip().split("\n")[0]
     return WireError(FIELD, f"{source!r} cannot be loaded: {first}")

@@ -100,9 +100,11 @@ def _accelerate(model: LoadedModel) -> None:
 def _train(job: Job, data: Rows, progress: ProgressFile) -> Outcome:
     model = starting_model(job)
     trained = fine_tune(model, data, job.recipe, job.seed, progress)
+    startup_seconds = time.monotonic() - progress.created - trained.seconds
     progress.phase("saving")
     digest = save_trained(model, Path(job.output) / ARTIFACT_FOLDER)
     metrics = {
+        "startup_seconds": startup_seconds,
         "train_loss": trained.loss,
         "train_seconds": trained.seconds,
         "examples_per_second": trained.examples / trained.seconds,

@@ -20,6 +20,7 @@ class ProgressFile:
     """Keeps ``progress.json`` in a folder up to date. Phases are written at once, steps at most once a second."""
 
     def __init__(self, folder: Path) -> None:
+        self.created = time.monotonic()
         self._path = folder / PROGRESS_FILE
         self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self._curve: list[tuple[int, float]] = []

@@ -125,7 +125,7 @@ def test_a_missing_file_is_refused_by_name(folder: Path) -> None:
     ],
 )
 def test_file_names_that_lead_elsewhere_or_hold_code_are_refused(name: str) -> None:
-    with pytest.raises(ArtifactError, match="file name|refused"):
+    with pytest.raises(ArtifactError, match=r"file name|refused"):
         Manifest.from_dict(plain(FULL, files={**FULL.files, name: SHA}))
 
 

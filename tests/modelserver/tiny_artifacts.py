@@ -44,11 +44,11 @@ def run_job(job: Job) -> Result:
 def full_artifact(root: Path, labels: Sequence[str] = LABELS, seed: int = 0) -> Path:
     """A full artifact at ``<root>/tiny/0``, as it lies in a model repository."""
     pretrained = make_tiny_model(root / f"pretrained-{seed}", labels, seed)
-    job = Job("import", Source(pretrained=str(pretrained)), tuple(labels), str(root / "out"), threads=1)
+    job = Job("import", Source(pretrained=str(pretrained)), tuple(labels), str(root / "import"), threads=1)
     run_job(job)
     target = root / "tiny" / "0"
     target.parent.mkdir(exist_ok=True)
-    return (root / "out" / "artifact").rename(target)
+    return (root / "import" / "artifact").rename(target)
 
 
 def adapter_artifact(root: Path, source: Path, version: int = 1, recipe: Recipe = RECIPE, seed: int = 0) -> Path:
