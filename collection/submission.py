@@ -70,8 +70,8 @@ def attempt(
     if Example.objects.filter(arm=assignment.round.arm, fingerprint=fingerprint(texts)).exists():
         raise Invalid(last_written, "Somebody has written this already. Please write something else.", "duplicate")
     verdict = None
+    _check_tries(assignment)
     if assignment.round.arm.shows_model:
-        _check_tries(assignment)
         try:
             verdict = _ask(assignment, texts, client)
         except Rejected as error:
@@ -176,8 +176,7 @@ def _store(
         check_live(assignment)
         if assignment.context_id != seen:
             raise Conflict("context_changed", "You have skipped this text meanwhile.")
-        if assignment.round.arm.shows_model:
-            _check_tries(assignment)
+        _check_tries(assignment)
         stored = Attempt(
             assignment=assignment,
             index=assignment.attempts.count() + 1,

@@ -9,8 +9,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_ready
 from django.conf import settings
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+TRANSPORT_ALIASES["filesystem"] = "config.folder_broker:Transport"
 
 app = Celery("whetstone")
 app.config_from_object("django.conf:settings", namespace="CELERY")

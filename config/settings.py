@@ -204,7 +204,9 @@ LOGGING = {
         "level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     },
     # A line a request and a line a message sent tell an operator nothing.
+    # A line a message sent tells an operator nothing, and what a client asked for in vain is the client's to know.
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace")
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "celery.worker.strategy", "celery.app.trace")},
+        "django.request": {"level": "ERROR"},
     },
 }

