@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from hypothesis import strategies as st
 from modelserver.artifacts import manifest_sha256
 from modelserver.engine.loading import LoadedModel, load
 from modelserver.repository import ModelRepository
+from modelserver.service.app import make_app
+from modelserver.service.config import Config
 from modelserver.wire import ModelRef, TextInput, infer_request, parse_infer_response
 from tests.modelserver.plain_artifacts import plain_artifact
 from tests.modelserver.service.conftest import INFER, PATIENCE_S, TINY, RunningApp, infer_body
@@ -211,25 +216,39 @@ def test_the_token_is_asked_for_everywhere_but_at_the_health_checks(serve: Serve
     assert app.request("POST", INFER, json=infer_body("A dog."), headers=right).status_code == 200
 
 
-def test_a_full_queue_says_so_and_when_to_come_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
+@dataclass
+class HoldUp:
+    """Forward passes wait until it is opened."""
 
-    opened, entered = threading.Event(), threading.Event()
+    entered: threading.Event = field(default_factory=threading.Event)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def held_up_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[HoldUp]:
+    """Hold up every forward pass; opened at the end at the latest."""
+    hold_up = HoldUp()
     real = LoadedModel.probabilities
 
-    def held_up(self: LoadedModel, encodings: Any) -> list[list[float]]:
-        entered.set()
-        assert opened.wait(PATIENCE_S)
+    def wait(self: LoadedModel, encodings: Any) -> list[list[float]]:
+        hold_up.entered.set()
+        assert hold_up.opened.wait(PATIENCE_S)
         return real(self, encodings)
 
-    app = serve(queue=1)
-    assert app.infer("A dog.").status_code == 200
-    monkeypatch.setattr(LoadedModel, "probabilities", held_up)
-    with ThreadPoolExecutor(1) as threads:
+    monkeypatch.setattr(LoadedModel, "probabilities", wait)
+    try:
+        yield hold_up
+    finally:
+        hold_up.opened.set()
+
+
+def test_a_full_queue_says_so_and_when_to_come_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = serve(queue=1, preload=(TINY,))
+    with ThreadPoolExecutor(1) as threads, held_up_model(monkeypatch) as hold_up:
         first = threads.submit(app.infer, "A dog.")
-        assert entered.wait(PATIENCE_S)
+        assert hold_up.entered.wait(PATIENCE_S)
         refused = app.infer("A cat.")
-        opened.set()
+        hold_up.opened.set()
         assert first.result(PATIENCE_S).status_code == 200
     assert refused.status_code == 429
     assert refused.headers["Retry-After"] == "1"
@@ -240,20 +259,9 @@ def test_a_full_queue_says_so_and_when_to_come_again(serve: Serve, monkeypatch: 
 def test_a_request_that_takes_too_long_is_given_up_and_leaves_its_place(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
-    opened = threading.Event()
-    real = LoadedModel.probabilities
-
-    def held_up(self: LoadedModel, encodings: Any) -> list[list[float]]:
-        assert opened.wait(PATIENCE_S)
-        return real(self, encodings)
-
-    app = serve(queue=1, timeout_s=1.0)
-    assert app.infer("A dog.").status_code == 200
-    monkeypatch.setattr(LoadedModel, "probabilities", held_up)
-    late = app.infer("A dog.")
-    opened.set()
+    app = serve(queue=1, timeout_s=1.0, preload=(TINY,))
+    with held_up_model(monkeypatch):
+        late = app.infer("A dog.")
     assert late.status_code == 504
     assert late.headers["Retry-After"] == "1"
     assert app.infer("A dog.").status_code == 200
@@ -322,11 +330,6 @@ def test_a_version_that_cannot_be_preloaded_does_not_keep_it_from_serving(serve:
 def test_before_it_is_ready_it_says_when_to_come_again(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, repository_root: Path, tmp_path: Path
 ) -> None:
-    import threading
-
-    from modelserver.service.app import make_app
-    from modelserver.service.config import Config
-
     opened = threading.Event()
     real = ModelRepository.fetch
 
