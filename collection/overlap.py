@@ -20,18 +20,17 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: floa
     punctuation, is at least ``threshold``. Exact, not hashed: Broder (1997), "On the resemblance and containment
     of documents".
     """
-    left, right = [_padded(text) for text in texts], [_padded(text) for text in others]
-    if not left or not right:
+    if not texts or not others:
         return {}
-    grams = CountVectorizer(analyzer="char", ngram_range=(5, 5), binary=True, lowercase=False, dtype=np.float32)
-    grams.fit(right)
-    known = grams.transform(right).T.tocsc()
-    sizes_right = np.array([_grams(text) for text in right], dtype=np.float32)
+    left, right = [_grams(text) for text in texts], [_grams(text) for text in others]
+    vectorizer = CountVectorizer(analyzer=_itself, binary=True, dtype=np.float32)
+    known = vectorizer.fit_transform(right).T.tocsc()
+    sizes_right = np.array([len(grams) for grams in right], dtype=np.float32)
     found: dict[int, int] = {}
     for start in range(0, len(left), _CHUNK):
         part = left[start : start + _CHUNK]
-        shared = (grams.transform(part) @ known).tocoo()
-        sizes_left = np.array([_grams(text) for text in part], dtype=np.float32)
+        shared = (vectorizer.transform(part) @ known).tocoo()
+        sizes_left = np.array([len(grams) for grams in part], dtype=np.float32)
         similarity = shared.data / (sizes_left[shared.row] + sizes_right[shared.col] - shared.data)
         near = similarity >= threshold
         # Ascending, so that the nearest of several is the one that stays.
@@ -41,10 +40,11 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: floa
     return found
 
 
-def _padded(text: str) -> str:
+def _grams(text: str) -> set[str]:
     # Padding gives even a text of one letter a 5-gram.
-    return f"    {same_form(text) or text}    "
+    padded = f"    {same_form(text) or text}    "
+    return {padded[start : start + 5] for start in range(len(padded) - 4)}
 
 
-def _grams(text: str) -> int:
-    return len({text[start : start + 5] for start in range(len(text) - 4)})
+def _itself(grams: set[str]) -> set[str]:
+    return grams

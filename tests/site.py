@@ -25,7 +25,7 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "a password for tests"
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 240.0
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:

@@ -21,7 +21,7 @@ from modelserver.wire import RESULT_FILE, EvaluationFile, Job, Result, Source, f
 
 @dataclass(frozen=True)
 class Parted:
-    """Rows of a file: ``pool`` for annotators to draw from, ``held_out`` kept from them, and of these the ``errors``."""
+    """Rows of a file: ``pool`` to draw from, ``held_out`` kept from annotators, and of these the model's ``errors``."""
 
     pool: list[LabelledRow]
     held_out: list[LabelledRow]

@@ -42,6 +42,7 @@ class Crowd:
     client: PredictsText
     agreement: float
     members: dict[str, list[Annotator]] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
     used: dict[str, set[str]] = field(default_factory=dict)
 
     def gather(self, a_group: int) -> None:
@@ -51,6 +52,7 @@ class Crowd:
             username = f"{self.experiment.slug}-{number}"
             user, _ = User.objects.get_or_create(username=username, defaults={"is_active": False})
             annotator = annotator_of(user, PLATFORM, username)
+            self.numbers[annotator.pk] = number
             self.members.setdefault(enrol(self.experiment, annotator).slug, []).append(annotator)
         for arm in arms:
             keys = Attempt.objects.filter(assignment__round__arm=arm).values_list("idempotency_key", flat=True)
@@ -139,7 +141,7 @@ class Crowd:
 
     def _vote(self, lease: Validation, annotator: Annotator) -> str:
         truth = lease.example.label
-        chooser = self._chooser("vote", lease.example.arm.slug, lease.example.fingerprint, annotator.platform_id)
+        chooser = self._chooser("vote", lease.example.arm.slug, lease.example.fingerprint, self.numbers[annotator.pk])
         if chooser.random() < self.agreement:
             return truth
         return chooser.choice([label for label in self.experiment.task.schema.label_names if label != truth])

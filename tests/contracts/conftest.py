@@ -35,6 +35,7 @@ class Server:
             "MODELSERVER_THREADS": "1",
             **settings,
         }
+        self._clients: list[ModelClient] = []
         self.start()
 
     def start(self) -> None:
@@ -46,21 +47,22 @@ class Server:
         client = self.client()
         while not client.is_ready():
             assert self.process.poll() is None, self.log.read_text()
-        client.close()
 
     def client(self) -> ModelClient:
-        """A client of its own."""
-        return ModelClient(self.url, timeout_s=PATIENCE_S)
+        """A client of its own, closed at the end."""
+        self._clients.append(ModelClient(self.url, timeout_s=PATIENCE_S))
+        return self._clients[-1]
 
     def kill(self) -> None:
         """End it with no chance to tidy up."""
         self.process.kill()
         self.process.wait(PATIENCE_S)
 
-    def terminate(self) -> None:
-        """Ask it to stop, and wait until it has."""
-        self.process.terminate()
-        self.process.wait(PATIENCE_S)
+    def close(self) -> None:
+        """End it, and the clients it gave."""
+        self.kill()
+        for client in self._clients:
+            client.close()
 
 
 class Models:
@@ -101,4 +103,4 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     yield start
     for server in servers:
-        server.kill()
+        server.close()

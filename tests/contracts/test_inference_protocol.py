@@ -26,7 +26,7 @@ from tests.modelserver.tiny_artifacts import LABELS
 pytestmark = pytest.mark.slow
 
 Serve = Callable[..., Server]
-WORDS = "the man woman dog cat child runs sleeps plays eats in a red blue big small park street house not".split()
+WORDS = ("the", "man", "woman", "dog", "cat", "runs", "sleeps", "plays", "in", "a", "red", "big", "park", "not")
 
 
 def some_input(number: int) -> TextInput:

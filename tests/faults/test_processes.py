@@ -79,7 +79,7 @@ def test_rounds_fill_over_http_and_each_arm_plays_its_own_version(site: Site, ti
 
 
 def test_a_worker_killed_in_mid_training_is_noticed_and_its_run_done_again(site: Site, tiny_model: Path) -> None:
-    slow = QUICK | {"recipe": {"epochs": 1000, "method": "full", "batch_size": 1}}
+    slow = QUICK | {"recipe": {"epochs": 300, "method": "full", "batch_size": 1}}
     people = site.seed("training", tiny_model, people=6, **slow)
 
     def training() -> list[tuple[Any, ...]]:

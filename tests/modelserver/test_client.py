@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
@@ -166,10 +166,10 @@ def test_readiness(status: int, ready: bool) -> None:
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
-    away = ModelClient(f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(Unavailable):
-        away.predict_one(REF, LABELS, ["a"])
-    assert away.is_ready() is False
+    with closing(ModelClient(f"http://127.0.0.1:{free_port()}")) as away:
+        with pytest.raises(Unavailable):
+            away.predict_one(REF, LABELS, ["a"])
+        assert away.is_ready() is False
 
 
 @pytest.mark.parametrize("url", ["", "modelserver:8001", "ftp://modelserver", "http://", "/v2", "http://a:b"])
@@ -180,8 +180,8 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    with scripted_server([ANSWER]) as (address, asked):
-        assert ModelClient(address).metadata(REF) == {}
+    with scripted_server([ANSWER]) as (address, asked), closing(ModelClient(address)) as asking:
+        assert asking.metadata(REF) == {}
     assert len(asked) == 1
 
 
@@ -227,24 +227,21 @@ def scripted_server(script: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def test_a_kept_connection_that_breaks_is_tried_once_more() -> None:
-    with scripted_server([ANSWER, HANG_UP, ANSWER]) as (address, asked):
-        asking = ModelClient(address)
+    with scripted_server([ANSWER, HANG_UP, ANSWER]) as (address, asked), closing(ModelClient(address)) as asking:
         assert asking.metadata(REF) == {}
         assert asking.metadata(REF) == {}
-        asking.close()
     assert len(asked) == 3
 
 
 def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
-    with scripted_server([HANG_UP]) as (address, asked):
+    with scripted_server([HANG_UP]) as (address, asked), closing(ModelClient(address)) as asking:
         with pytest.raises(Unavailable):
-            ModelClient(address).metadata(REF)
-        assert len(asked) == 1
+            asking.metadata(REF)
+    assert len(asked) == 1
 
 
 def test_a_server_that_breaks_twice_is_unavailable() -> None:
-    with scripted_server([ANSWER, HANG_UP, HANG_UP]) as (address, asked):
-        asking = ModelClient(address)
+    with scripted_server([ANSWER, HANG_UP, HANG_UP]) as (address, asked), closing(ModelClient(address)) as asking:
         assert asking.metadata(REF) == {}
         with pytest.raises(Unavailable):
             asking.metadata(REF)
@@ -253,8 +250,8 @@ def test_a_server_that_breaks_twice_is_unavailable() -> None:
 
 def test_a_server_that_never_answers_is_unavailable_in_the_end() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        asking = ModelClient(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
-        with pytest.raises(Unavailable, match="Timeout"):
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with closing(ModelClient(address, timeout_s=0.2)) as asking, pytest.raises(Unavailable, match="Timeout"):
             asking.metadata(REF)
 
 

@@ -1,0 +1,145 @@
+"""Simulated annotators: what they submit, and that they go on where they were."""
+
+from __future__ import annotations
+
+import pytest
+
+from annotators.enrolment import plan_study
+from collection import experiments
+from collection.demo.tasks import task
+from collection.importing.jsonl import LabelledRow
+from collection.models import Attempt, Example, Experiment
+from collection.rounds import open_round
+from collection.simulation.crowd import Crowd, NoVerdict, PoolExhausted
+from collection.simulation.pool import Pool, without_test_contexts
+from collection.states import ExperimentState
+from lifecycle.moves import move
+from modelserver.client import FakeModelClient
+from modelserver.models import ModelVersion
+from modelserver.wire import ModelRef
+
+pytestmark = pytest.mark.django_db
+
+LABELS = ("entailment", "not_entailment")
+ROWS = [
+    LabelledRow(line, (f"Context number {line // 2} is here.", f"Sentence {line} says something."), LABELS[line % 2])
+    for line in range(200)
+]
+
+
+@pytest.fixture(autouse=True)
+def _shipped_model_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collection.experiments.registry.check_base_model", lambda name: None)
+
+
+def running(slug: str, rows: list[LabelledRow] = ROWS, quota: int = 6, tries: int = 3) -> Experiment:
+    """A running experiment over the contexts of some rows."""
+    version, _ = ModelVersion.objects.get_or_create(
+        name="base", version=0, defaults={"manifest_sha256": "0" * 64, "labels": list(LABELS)}
+    )
+    made = experiments.create(
+        experiments.Plan(
+            slug=slug,
+            name=slug,
+            task=task("nli"),
+            base_model="models/nli-minilm",
+            contexts=Pool.of(task("nli").schema, rows).contexts,
+            settings={"quota": quota, "max_tries": tries, "max_skips": None, "seed": 7},
+        )
+    )
+    move(made, ExperimentState.PREPARING)
+    move(made, ExperimentState.RUNNING, base_version=version)
+    plan_study(made.key, [arm.slug for arm in made.arms.all()], 7)
+    for arm in made.arms.all():
+        open_round(arm, 1)
+    return made
+
+
+def crowd_of(experiment: Experiment, client: FakeModelClient, agreement: float = 1.0) -> Crowd:
+    """People for it."""
+    crowd = Crowd(experiment, Pool.of(experiment.task.schema, ROWS), client, agreement)
+    crowd.gather(2)
+    return crowd
+
+
+def even_sentences_fool(ref: ModelRef, texts: tuple[str, ...]) -> dict[str, float]:
+    """A model that is wrong about every fourth sentence."""
+    number = int(texts[1].split()[1])
+    right = LABELS[number % 2]
+    says = right if number % 4 else next(label for label in LABELS if label != right)
+    return {label: 0.9 if label == says else 0.1 for label in LABELS}
+
+
+def test_adversarial_arms_submit_the_first_that_fools_or_the_last() -> None:
+    experiment = running("study")
+    crowd = crowd_of(experiment, FakeModelClient(even_sentences_fool))
+    for arm in experiment.arms.all():
+        while crowd.fill(arm):
+            pass
+    for example in Example.objects.select_related("attempt", "arm", "assignment"):
+        tried = list(example.assignment.attempts.order_by("index"))
+        assert example.attempt == tried[-1]
+        if example.arm.shows_model:
+            assert all(not attempt.fooled for attempt in tried[:-1])
+            assert tried[-1].fooled or len(tried) == 3
+        else:
+            assert len(tried) == 1
+    assert Example.objects.filter(state="accepted").count() == 18
+    assert Example.objects.filter(attempt__fooled=True).exists()
+
+
+def test_no_arm_is_given_a_text_twice() -> None:
+    experiment = running("study")
+    crowd = crowd_of(experiment, FakeModelClient(even_sentences_fool))
+    for arm in experiment.arms.all():
+        while crowd.fill(arm):
+            pass
+        texts = [tuple(attempt.texts) for attempt in Attempt.objects.filter(assignment__round__arm=arm)]
+        assert len(texts) == len(set(texts))
+
+
+def test_resumed_it_does_what_it_would_have_done_undisturbed() -> None:
+    def outcome(experiment: Experiment) -> list[object]:
+        found = Example.objects.filter(arm__experiment=experiment).order_by("arm__position", "pk")
+        return list(found.values_list("arm__slug", "attempt__texts", "label", "state", "attempt__fooled"))
+
+    undisturbed = running("one")
+    crowd = crowd_of(undisturbed, FakeModelClient(even_sentences_fool), agreement=0.8)
+    for arm in undisturbed.arms.all():
+        while crowd.fill(arm):
+            pass
+    interrupted = running("two")
+    for arm in interrupted.arms.all():
+        # Everybody is gathered anew after each example, as after a restart.
+        while crowd_of(interrupted, FakeModelClient(even_sentences_fool), agreement=0.8).fill(arm):
+            pass
+    assert outcome(interrupted) == outcome(undisturbed)
+
+
+def test_a_model_server_that_is_away_stops_it_and_nothing_is_lost() -> None:
+    experiment = running("study")
+    client = FakeModelClient(even_sentences_fool)
+    crowd = crowd_of(experiment, client)
+    client.down = True
+    dynamic = experiment.arms.get(slug="dynamic")
+    with pytest.raises(NoVerdict):
+        crowd.fill(dynamic)
+    assert Attempt.objects.get().state == "waiting"
+
+
+def test_a_pool_that_is_used_up_is_said_so() -> None:
+    experiment = running("study", rows=ROWS[:4], quota=50)
+    crowd = crowd_of(experiment, FakeModelClient(even_sentences_fool))
+    static = experiment.arms.get(slug="static")
+    with pytest.raises(PoolExhausted, match="no unused text"):
+        list(iter(lambda: crowd.fill(static), False))
+
+
+def test_rows_near_a_test_set_are_left_out() -> None:
+    schema = task("nli").schema
+    rows = [
+        LabelledRow(1, ("A man is walking his dog in the park.", "There is a dog."), "entailment"),
+        LabelledRow(2, ("Seven nurses drink coffee at night.", "They sleep."), "not_entailment"),
+    ]
+    kept = without_test_contexts(rows, schema, [("a man is walking his dog in the park", "A cat.")])
+    assert [row.line for row in kept] == [2]
