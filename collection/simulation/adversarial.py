@@ -35,7 +35,8 @@ def part(rows: Sequence[LabelledRow], schema: TaskSchema, share: float, seed: in
     that an arm plays against would favour that arm. Raises Invalid if nothing is held out.
     """
     column = schema.fields.index(schema.context_field) if schema.context_field else 0
-    held_out, pool = [], []
+    held_out: list[LabelledRow] = []
+    pool: list[LabelledRow] = []
     for row in rows:
         drawn = random.Random(f"held out:{seed}:{fingerprint([row.texts[column]])}").random()
         (held_out if drawn < share else pool).append(row)
