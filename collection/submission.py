@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from annotators.models import Annotator
 from collection.assignment import check_live, own_assignment, tries_used
-from collection.errors import Conflict, Invalid, NotYours
+from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.models import Assignment, Attempt, Example, Experiment, Round
 from collection.nudges import nudge
 from collection.states import AssignmentState, AttemptState, ExampleState
@@ -62,20 +62,16 @@ def attempt(
     standing = _standing(assignment, idempotency_key, body)
     if standing is not None:
         return standing
-    check_live(assignment)
-    schema = assignment.experiment.task.schema
-    chosen = _label(assignment, label)
-    texts = schema.check_texts(written, assignment.context.text if assignment.context else None)
-    last_written = schema.writer_fields[-1].name
-    if Example.objects.filter(arm=assignment.round.arm, fingerprint=fingerprint(texts)).exists():
-        raise Invalid(last_written, "Somebody has written this already. Please write something else.", "duplicate")
-    verdict = None
-    _check_tries(assignment)
-    if assignment.round.arm.shows_model:
-        try:
-            verdict = _ask(assignment, texts, client)
-        except Rejected as error:
-            raise Invalid(last_written, f"The model cannot read this: {error}", "unreadable") from None
+    try:
+        chosen = _label(assignment, label)
+        texts = _checked_texts(assignment, written)
+        verdict = _ask(assignment, texts, client) if assignment.round.arm.shows_model else None
+    except Refused:
+        # The same attempt, sent twice at once, may have used the last try since it was looked for.
+        standing = _standing(assignment, idempotency_key, body)
+        if standing is not None:
+            return standing
+        raise
     return _store(assignment, texts, chosen, verdict, idempotency_key, body)
 
 
@@ -126,7 +122,7 @@ def judge_waiting(client: PredictsText, limit: int = 200) -> int:
     for item in waiting:
         try:
             verdict = _ask(item.assignment, tuple(item.texts), client)
-        except Rejected as error:
+        except Invalid as error:
             log.warning("attempt %s cannot be judged: %s", item.pk, error)
             _end_waiting(item, AttemptState.REFUSED, {})
             continue
@@ -141,8 +137,20 @@ def tries_left(assignment: Assignment) -> int:
     return max(0, assignment.experiment.max_tries - tries_used(assignment))
 
 
+def _checked_texts(assignment: Assignment, written: Mapping[str, object]) -> tuple[str, ...]:
+    """All texts of an attempt, if it may be made at all. Raises Invalid or Conflict."""
+    check_live(assignment)
+    schema = assignment.experiment.task.schema
+    texts = schema.check_texts(written, assignment.context.text if assignment.context else None)
+    if Example.objects.filter(arm=assignment.round.arm, fingerprint=fingerprint(texts)).exists():
+        field = schema.writer_fields[-1].name
+        raise Invalid(field, "Somebody has written this already. Please write something else.", "duplicate")
+    _check_tries(assignment)
+    return texts
+
+
 def _ask(assignment: Assignment, texts: tuple[str, ...], client: PredictsText) -> Verdict | None:
-    """The verdict of the round's version; None if the model server is away. Raises Rejected for an unreadable text."""
+    """The verdict of the round's version; None if the model server is away. Raises Invalid for what it cannot read."""
     version = assignment.round.model_version
     assert version is not None, "a round that shows a model has a version"
     started = time.perf_counter()
@@ -150,7 +158,8 @@ def _ask(assignment: Assignment, texts: tuple[str, ...], client: PredictsText) -
         prediction = client.predict_one(version.ref, version.labels, texts)
     except Rejected as error:
         if error.is_input:
-            raise
+            field = assignment.experiment.task.schema.writer_fields[-1].name
+            raise Invalid(field, f"The model cannot read this: {error}", "unreadable") from None
         log.error("the model server refused %s: %s", version.ref, error)
         return None
     except ModelServerError as error:

@@ -24,6 +24,8 @@ from modelserver.wire import JobKind, ModelRef, Progress, Recipe
 class TestFile:
     """A test set to score: ``key`` names it to whoever asked, the file lies in the data store."""
 
+    __test__ = False
+
     key: str
     sha256: str
     rows: int
@@ -36,8 +38,6 @@ class RunSpec:
     ``source`` is the version to start from or to score; ``pretrained`` the base model to import instead.
     ``publish`` is the version an import or training run makes.
     """
-
-    __test__ = False
 
     kind: JobKind
     labels: tuple[str, ...]

@@ -10,19 +10,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from annotators.enrolment import annotator_of, enrolment_in, plan_study
-from collection import experiments
-from collection.demo.tasks import task
+from annotators.enrolment import annotator_of, enrolment_in
 from collection.models import Assignment, Attempt, Example, Experiment, Validation
-from collection.rounds import open_round
-from collection.states import ExperimentState
-from lifecycle.moves import move
 from modelserver.client import FakeModelClient
-from modelserver.models import ModelVersion
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ["entailment", "not_entailment"]
+LABELS = factories.LABELS
 
 
 @pytest.fixture
@@ -36,29 +31,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> FakeModelClient:
 @pytest.fixture
 def experiment() -> Experiment:
     """A running experiment with three arms."""
-    version = ModelVersion(name="base", version=0, manifest_sha256="0" * 64, labels=LABELS)
-    version.save()
-    made = experiments.create(
-        experiments.Plan(
-            slug="study",
-            name="Study",
-            task=task("nli"),
-            base_model="models/nli-minilm",
-            contexts=[f"A man has {number} dogs." for number in range(10)],
-            settings={"quota": 5, "quorum": 1, "max_validations": 1, "max_tries": 2, "base_pay_minor": 10},
-        )
-    )
-    move(made, ExperimentState.PREPARING)
-    move(made, ExperimentState.RUNNING, base_version=version)
-    plan_study(made.key, [arm.slug for arm in made.arms.all()], 0)
-    for arm in made.arms.all():
-        open_round(arm, 1)
-    return made
-
-
-@pytest.fixture(autouse=True)
-def _shipped_model_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collection.experiments.registry.check_base_model", lambda name: None)
+    return factories.running(quota=5, quorum=1, max_validations=1, max_tries=2, base_pay_minor=10)
 
 
 def person(name: str) -> Client:
@@ -129,9 +102,7 @@ def test_a_login_by_api_needs_the_csrf_token_and_the_right_password() -> None:
 
 
 def test_a_draft_is_not_there_for_annotators(experiment: Experiment) -> None:
-    experiments.create(
-        experiments.Plan(slug="draft", name="x", task=experiment.task, base_model="x", contexts=["A text."])
-    )
+    factories.draft("draft")
     assert post(person("ada"), "experiments/draft/enrolment/").status_code == 404
 
 

@@ -4,55 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from annotators.enrolment import plan_study
-from collection import experiments
 from collection.demo.tasks import task
 from collection.importing.jsonl import LabelledRow
 from collection.models import Attempt, Example, Experiment
-from collection.rounds import open_round
 from collection.simulation.crowd import Crowd, NoVerdict, PoolExhausted
 from collection.simulation.pool import Pool, without_test_contexts
-from collection.states import ExperimentState
-from lifecycle.moves import move
 from modelserver.client import FakeModelClient
-from modelserver.models import ModelVersion
 from modelserver.wire import ModelRef
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-LABELS = ("entailment", "not_entailment")
+LABELS = factories.LABELS
 ROWS = [
     LabelledRow(line, (f"Context number {line // 2} is here.", f"Sentence {line} says something."), LABELS[line % 2])
     for line in range(200)
 ]
 
 
-@pytest.fixture(autouse=True)
-def _shipped_model_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collection.experiments.registry.check_base_model", lambda name: None)
-
-
-def running(slug: str, rows: list[LabelledRow] = ROWS, quota: int = 6, tries: int = 3) -> Experiment:
+def running(slug: str, rows: list[LabelledRow] = ROWS, quota: int = 6) -> Experiment:
     """A running experiment over the contexts of some rows."""
-    version, _ = ModelVersion.objects.get_or_create(
-        name="base", version=0, defaults={"manifest_sha256": "0" * 64, "labels": list(LABELS)}
-    )
-    made = experiments.create(
-        experiments.Plan(
-            slug=slug,
-            name=slug,
-            task=task("nli"),
-            base_model="models/nli-minilm",
-            contexts=Pool.of(task("nli").schema, rows).contexts,
-            settings={"quota": quota, "max_tries": tries, "max_skips": None, "seed": 7},
-        )
-    )
-    move(made, ExperimentState.PREPARING)
-    move(made, ExperimentState.RUNNING, base_version=version)
-    plan_study(made.key, [arm.slug for arm in made.arms.all()], 7)
-    for arm in made.arms.all():
-        open_round(arm, 1)
-    return made
+    contexts = Pool.of(task("nli").schema, rows).contexts
+    return factories.running(slug, contexts, quota=quota, max_tries=3, max_skips=None, seed=7)
 
 
 def crowd_of(experiment: Experiment, client: FakeModelClient, agreement: float = 1.0) -> Crowd:

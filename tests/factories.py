@@ -1,0 +1,121 @@
+"""What many tests start from: an experiment that runs, without any worker, and people in it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+from django.contrib.auth.models import User
+
+from annotators.enrolment import annotator_of, plan_study
+from annotators.models import Annotator
+from collection import assignment, experiments, submission, validation
+from collection.demo.tasks import task
+from collection.enrolment import enrol
+from collection.models import Arm, Assignment, Attempt, Example, Experiment
+from collection.rounds import open_round
+from collection.states import ExperimentState
+from lifecycle.moves import move
+from modelserver.client import FakeModelClient
+from modelserver.models import ModelVersion
+
+LABELS = ("entailment", "not_entailment")
+CONTEXTS = tuple(f"A man has {number} dogs." for number in range(10))
+
+
+def draft(slug: str = "study", contexts: Sequence[str] = CONTEXTS, **settings: Any) -> Experiment:
+    """A draft whose base model is not looked for."""
+    chosen = settings.pop("task", None) or task("nli")
+    test_sets = settings.pop("test_sets", ())
+    with mock.patch("collection.experiments.registry.check_base_model"):
+        return experiments.create(
+            experiments.Plan(
+                slug=slug,
+                name=slug,
+                task=chosen,
+                base_model="models/nli-minilm",
+                contexts=contexts if chosen.schema.context_field else (),
+                test_sets=test_sets,
+                settings=settings,
+            )
+        )
+
+
+def base_version(labels: Sequence[str] = LABELS) -> ModelVersion:
+    """A version 0 that no file stands behind."""
+    version, _ = ModelVersion.objects.get_or_create(
+        name="base", version=0, defaults={"manifest_sha256": "0" * 64, "labels": list(labels)}
+    )
+    return version
+
+
+def running(slug: str = "study", contexts: Sequence[str] = CONTEXTS, **settings: Any) -> Experiment:
+    """An experiment in state running, with round 1 of each of its three arms open."""
+    made = draft(slug, contexts, **settings)
+    move(made, ExperimentState.PREPARING)
+    move(made, ExperimentState.RUNNING, base_version=base_version(made.task.schema.label_names))
+    plan_study(made.key, [arm.slug for arm in made.arms.all()], made.seed)
+    for arm in made.arms.all():
+        open_round(arm, 1)
+    return made
+
+
+def person(name: str | None = None) -> Annotator:
+    """Somebody."""
+    user, _ = User.objects.get_or_create(username=name or uuid.uuid4().hex[:20])
+    return annotator_of(user)
+
+
+def member_of(experiment: Experiment, arm: str) -> Annotator:
+    """Somebody new who is enrolled in that arm: blocks have the size of the number of arms, so one comes soon."""
+    for _ in range(2 * experiment.arms.count()):
+        somebody = person()
+        if enrol(experiment, somebody).slug == arm:
+            return somebody
+    raise AssertionError("a block gives every arm somebody")
+
+
+def client_that_says(label: str, labels: Sequence[str] = LABELS) -> FakeModelClient:
+    """A model that always answers the same."""
+    return FakeModelClient(lambda ref, texts: {name: 0.9 if name == label else 0.1 for name in labels})
+
+
+def fooled(held: Assignment) -> FakeModelClient:
+    """A model that is wrong about an assignment's label."""
+    return client_that_says(next(label for label in LABELS if label != held.target_label))
+
+
+def attempted(held: Assignment, client: FakeModelClient, text: str | None = None) -> Attempt:
+    """A new attempt of an assignment."""
+    written = {"hypothesis": text or f"Something about {uuid.uuid4().hex}."}
+    return submission.attempt(held.key, held.annotator, written, None, uuid.uuid4().hex, client)
+
+
+def written(experiment: Experiment, arm: str = "dynamic", writer: Annotator | None = None) -> Example:
+    """A submitted example that fooled the model of its arm."""
+    writer = writer or member_of(experiment, arm)
+    held = assignment.claim(experiment, writer)
+    attempt = attempted(held, fooled(held))
+    return submission.submit(held.key, writer, attempt.key)
+
+
+def voted(experiment: Experiment, validator: Annotator, label: str | None, reason: str = "") -> Example:
+    """Somebody takes the next example and votes on it; None is a flag."""
+    lease = validation.claim_validation(experiment, validator)
+    given = validation.Vote(label, reason or ("spam" if label is None else ""))
+    return validation.vote(lease.key, validator, given).example
+
+
+def accepted(experiment: Experiment, arm: Arm | str, count: int) -> list[Example]:
+    """That many accepted examples of an arm."""
+    slug = arm if isinstance(arm, str) else arm.slug
+    made = []
+    for _ in range(count):
+        example = written(experiment, slug)
+        while example.state == "pending":
+            voted(experiment, member_of(experiment, slug), example.label)
+            example.refresh_from_db()
+        made.append(example)
+    return made
