@@ -58,6 +58,15 @@ def claim(experiment: Experiment, annotator: Annotator) -> Assignment:
     return assignment
 
 
+def held_assignment(experiment: Experiment, annotator: Annotator) -> Assignment | None:
+    """The annotator's live assignment in an experiment, if there is one."""
+    return (
+        Assignment.objects.select_related("round__arm", "experiment__task", "context")
+        .filter(experiment=experiment, annotator=annotator, state=AssignmentState.LEASED, expires_at__gt=timezone.now())
+        .first()
+    )
+
+
 def own_assignment(key: uuid.UUID, annotator: Annotator) -> Assignment:
     """An assignment of this annotator, with its round, arm, experiment and task. Raises NotYours."""
     try:

@@ -137,6 +137,13 @@ def tries_left(assignment: Assignment) -> int:
     return max(0, assignment.experiment.max_tries - tries_used(assignment))
 
 
+def submittable(assignment: Assignment, chosen: Attempt, left: int) -> bool:
+    """Whether an attempt may be submitted while ``left`` tries are left."""
+    if not assignment.round.arm.shows_model:
+        return True
+    return chosen.state == AttemptState.JUDGED and (bool(chosen.fooled) or left == 0)
+
+
 def _checked_texts(assignment: Assignment, written: Mapping[str, object]) -> tuple[str, ...]:
     """All texts of an attempt, if it may be made at all. Raises Invalid or Conflict."""
     check_live(assignment)
@@ -282,7 +289,7 @@ def _check_submittable(assignment: Assignment, chosen: Attempt) -> None:
         raise Conflict("verdict_pending", "Your text waits for the model. You can submit it when its answer is there.")
     if chosen.state == AttemptState.REFUSED:
         raise Conflict("unreadable", "The model could not read this text. Please write another one.")
-    if not chosen.fooled and tries_left(assignment) > 0:
+    if not submittable(assignment, chosen, tries_left(assignment)):
         raise Conflict("tries_left", "This text did not fool the model, and you have tries left.")
 
 

@@ -62,6 +62,12 @@ def claim_validation(experiment: Experiment, annotator: Annotator) -> Validation
         return _lease(experiment, annotator, example, now)
 
 
+def held_validation(experiment: Experiment, annotator: Annotator) -> Validation | None:
+    """The validator's live lease in an experiment, if there is one."""
+    leases = _leases(experiment).select_related("example__attempt", "example__arm__experiment__task")
+    return leases.filter(annotator=annotator, expires_at__gt=timezone.now()).first()
+
+
 def own_validation(key: uuid.UUID, annotator: Annotator) -> Validation:
     """A validation of this annotator, with its example, experiment and task. Raises NotYours."""
     try:

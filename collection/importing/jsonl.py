@@ -26,21 +26,22 @@ class LabelledRow:
 
 
 def read_rows(
-    path: Path, schema: TaskSchema, columns: Mapping[str, str] | None = None, *, limits: bool = True
+    path: Path, schema: TaskSchema, columns: Mapping[str, str] | None = None, *, as_found: bool = False
 ) -> list[LabelledRow]:
     """The labelled rows of a JSON-lines file.
 
     A row is an object with a text for each field of the schema and a label; other members are ignored. ``columns``
-    maps a field (or ``label``) to the member that holds it where the names differ. Without ``limits`` texts may be
-    longer than writers may write, up to what the model server takes. Blank lines are skipped. Raises Invalid on field
-    ``file``, naming the file and the line, at the first row that is wrong, and for a file without any row.
+    maps a field (or ``label``) to the member that holds it where the names differ. ``as_found`` takes texts that a
+    writer could not write: longer, up to what the model server takes, and with odd characters. Blank lines are
+    skipped. Raises Invalid on field ``file``, naming the file and the line, at the first row that is wrong, and for a
+    file without any row.
     """
     rows = []
     try:
         with path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 if raw.strip():
-                    rows.append(_row(f"{path.name}, line {number}", number, raw, schema, columns or {}, limits))
+                    rows.append(_row(f"{path.name}, line {number}", number, raw, schema, columns or {}, as_found))
     except OSError as error:
         raise Invalid("file", f"{path.name} cannot be read: {error.strerror}.") from None
     if not rows:
@@ -49,7 +50,7 @@ def read_rows(
 
 
 def _row(
-    where: str, number: int, raw: bytes, schema: TaskSchema, columns: Mapping[str, str], limits: bool
+    where: str, number: int, raw: bytes, schema: TaskSchema, columns: Mapping[str, str], as_found: bool
 ) -> LabelledRow:
     if len(raw) > MAX_LINE:
         raise Invalid("file", f"{where}: longer than {MAX_LINE} bytes.")
@@ -68,7 +69,14 @@ def _row(
         if member not in row:
             raise Invalid("file", f"{where}: has no {member!r}.")
         try:
-            texts.append(check_text(member, row[member], max_length=item.max_length if limits else MAX_TEXT_CHARACTERS))
+            texts.append(
+                check_text(
+                    member,
+                    row[member],
+                    max_length=MAX_TEXT_CHARACTERS if as_found else item.max_length,
+                    as_found=as_found,
+                )
+            )
         except Invalid as error:
             raise Invalid("file", f"{where}: {error}") from None
     member = columns.get("label", "label")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from collection.importing.jsonl import LabelledRow
 from collection.overlap import near_duplicates
 from collection.schema import TaskSchema
+from collection.texts import fingerprint
 
 
 @dataclass
@@ -20,10 +21,13 @@ class Pool:
 
     @classmethod
     def of(cls, schema: TaskSchema, rows: Iterable[LabelledRow]) -> Pool:
-        """A pool of these rows, in their order."""
+        """A pool of these rows, in their order. Contexts that an experiment takes for the same are one."""
         sorted_in: defaultdict[tuple[str, str], list[LabelledRow]] = defaultdict(list)
+        known: dict[str, str] = {}
         for row in rows:
-            sorted_in[_context(schema, row), row.label].append(row)
+            context = _context(schema, row)
+            context = known.setdefault(fingerprint([context]), context)
+            sorted_in[context, row.label].append(row)
         return cls(schema, dict(sorted_in))
 
     @property

@@ -56,7 +56,7 @@ class VersionPool:
         self._load = load
         self._budget = memory_bytes
         self._held: OrderedDict[ModelRef, _Held] = OrderedDict()
-        self._loading: dict[ModelRef, asyncio.Task[_Held]] = {}
+        self._loading: dict[ModelRef, asyncio.Task[None]] = {}
         self._failed: dict[ModelRef, tuple[float, str]] = {}
         self._waiting = Gate("waiting for a version to load", max_waiting)
         self._leaving = 0
@@ -78,12 +78,10 @@ class VersionPool:
         held = self._held.get(ref)
         if held is None:
             with self._waiting.place():
-                held = await self._loaded(ref)
-        else:
-            self._held.move_to_end(ref)
+                while (held := self._held.get(ref)) is None:
+                    await self._loaded(ref)
+        self._held.move_to_end(ref)
         held.users += 1
-        if held.put_out and held.users == 1:
-            self._leaving += 1
         try:
             yield held.model
         finally:
@@ -102,7 +100,7 @@ class VersionPool:
         self._fetchers.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._loader.shutdown, wait=True, cancel_futures=True)
 
-    async def _loaded(self, ref: ModelRef) -> _Held:
+    async def _loaded(self, ref: ModelRef) -> None:
         task = self._loading.get(ref)
         if task is None:
             self._refuse_failed(ref)
@@ -115,12 +113,12 @@ class VersionPool:
             raise LoadFailed(f"{ref} is not loaded: the model server is stopping")
         error = task.exception()
         if error is None:
-            return task.result()
+            return
         if isinstance(error, VersionMissing):
             raise VersionMissing(str(error))
         raise LoadFailed(_reason(ref, error))
 
-    async def _bring_in(self, ref: ModelRef) -> _Held:
+    async def _bring_in(self, ref: ModelRef) -> None:
         loop = asyncio.get_running_loop()
         folder = await loop.run_in_executor(self._fetchers, self._fetch, ref)
         async with self._turn:
@@ -134,7 +132,6 @@ class VersionPool:
                 self._put_one_out()
             self._held[ref] = held
         log.info("loaded %s, %d bytes; %d versions in memory", ref, held.size, len(self._held))
-        return held
 
     def _loaded_with_size(self, folder: Path) -> _Held:
         model = self._load(folder)
@@ -149,7 +146,7 @@ class VersionPool:
             self._leaving += 1
         log.info("put %s out of memory", ref)
 
-    def _settle(self, ref: ModelRef, task: asyncio.Task[_Held]) -> None:
+    def _settle(self, ref: ModelRef, task: asyncio.Task[None]) -> None:
         del self._loading[ref]
         if task.cancelled():
             return

@@ -234,9 +234,11 @@ def test_a_kept_connection_that_breaks_is_tried_once_more() -> None:
 
 
 def test_a_new_connection_that_breaks_is_not_tried_again() -> None:
-    with scripted_server([HANG_UP]) as (address, asked), closing(ModelClient(address)) as asking:
-        assert not asking.is_ready()
-    assert len(asked) == 1
+    with scripted_server([HANG_UP, ANSWER]) as (address, asked), closing(ModelClient(address)) as asking:
+        with pytest.raises(Unavailable):
+            asking.metadata(REF)
+        assert len(asked) == 1
+        assert asking.metadata(REF) == {}
 
 
 def test_a_server_that_breaks_twice_is_unavailable() -> None:

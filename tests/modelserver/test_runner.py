@@ -28,7 +28,8 @@ from tests.modelserver.plain_artifacts import plain_artifact
 from tests.modelserver.tiny_artifacts import LABELS, PAIRS, RECIPE
 from tests.tiny_model import make_tiny_model
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+# Without a transaction around each test: a worker closes connections that are in none of its own.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 BASE = ModelRef("tiny", 0)
 Started = list["subprocess.Popen[bytes]"]

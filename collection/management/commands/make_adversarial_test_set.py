@@ -35,7 +35,7 @@ class Command(BaseCommand):
         """Part the file and write both."""
         try:
             schema = task(options["task"]).schema
-            rows = read_rows(options["rows"], schema, limits=False)
+            rows = read_rows(options["rows"], schema, as_found=True)
             parted = part(rows, schema, options["share"], options["seed"], options["model"])
         except (Refused, ArtifactError) as error:
             raise CommandError(str(error)) from None

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from collection import experiments
 from collection.demo.tasks import TASKS, task
-from collection.errors import Refused
+from collection.errors import Invalid, Refused
 from collection.importing.jsonl import LabelledRow, read_rows
 from collection.importing.test_sets import import_test_set
 from collection.models import Example, Experiment, Task, TestItem, TestSet
@@ -21,6 +21,7 @@ from collection.simulation.pool import Pool, without_test_contexts
 from collection.simulation.study import StudyStuck, own_model_server, run_study
 from collection.simulation.table import tables
 from collection.states import ArmKind, ExampleState, ExperimentState
+from collection.texts import check_text
 from modelserver import registry
 from modelserver.wire import Recipe, WireError
 
@@ -76,19 +77,18 @@ class Command(BaseCommand):
         if not path or (kind and kind not in TestSet.Kind.values):
             raise CommandError(f"test-set: {argument!r} is not SLUG[:KIND]=FILE, KIND one of {TestSet.Kind.values}")
         file = Path(path)
-        rows = read_rows(file, chosen.schema, limits=False)
+        rows = read_rows(file, chosen.schema, as_found=True)
         return import_test_set(slug, slug, chosen, TestSet.Kind(kind or "imported"), rows, registry.data_store())
 
     def _rows(self, chosen: Task, path: Path, test_sets: list[TestSet]) -> list[LabelledRow]:
         """The pool's rows that the task's limits allow and that no test set is close to."""
-        rows = read_rows(path, chosen.schema, limits=False)
-        limits = [item.max_length for item in chosen.schema.fields]
-        short = [row for row in rows if all(len(text) <= limit for text, limit in zip(row.texts, limits, strict=True))]
+        rows = read_rows(path, chosen.schema, as_found=True)
+        allowed = [row for row in rows if _writable(chosen, row)]
         tested = TestItem.objects.filter(test_set__in=test_sets).values_list("texts", flat=True)
-        kept = without_test_contexts(short, chosen.schema, [tuple(texts) for texts in tested])
+        kept = without_test_contexts(allowed, chosen.schema, [tuple(texts) for texts in tested])
         self.stderr.write(
-            f"{path.name}: {len(rows)} rows; {len(rows) - len(short)} longer than the task allows and "
-            f"{len(short) - len(kept)} close to a test set are left out"
+            f"{path.name}: {len(rows)} rows; {len(rows) - len(allowed)} that the task does not allow and "
+            f"{len(allowed) - len(kept)} close to a test set are left out"
         )
         if not kept:
             raise CommandError("pool: no row is left")
@@ -144,6 +144,16 @@ class Command(BaseCommand):
 
             run_study(experiment, crowd_of, client, tick)
             tick()
+
+
+def _writable(chosen: Task, row: LabelledRow) -> bool:
+    """Whether a writer could write the row's texts, as long as they are and with their characters."""
+    try:
+        for item, text in zip(chosen.schema.fields, row.texts, strict=True):
+            check_text(item.name, text, min_length=item.min_length, max_length=item.max_length)
+    except Invalid:
+        return False
+    return True
 
 
 def _recipe(values: object) -> dict[str, Any]:

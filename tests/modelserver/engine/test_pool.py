@@ -39,6 +39,7 @@ class Storage:
     failures: dict[str, Exception] = field(default_factory=dict)
     held_up: dict[str, threading.Event] = field(default_factory=dict)
     fetches_held_up: dict[str, threading.Event] = field(default_factory=dict)
+    fetches: Counter[str] = field(default_factory=Counter)
     loads: Counter[str] = field(default_factory=Counter)
 
     def fetch(self, ref: ModelRef) -> Path:
@@ -46,6 +47,7 @@ class Storage:
             assert self.fetches_held_up[ref.name].wait(PATIENCE_S)
         if isinstance(self.failures.get(ref.name), VersionMissing):
             raise self.failures[ref.name]
+        self.fetches[ref.name] += 1
         return Path(ref.name)
 
     def load(self, folder: Path) -> LoadedModel:
@@ -192,7 +194,10 @@ def test_if_all_are_in_use_one_is_put_out_but_its_users_finish_and_only_then_is_
             assert await name_of(pool, B) == "b"
             assert not pool.holds(A)
             waiting = asyncio.create_task(name_of(pool, C))
-            await asyncio.sleep(0)
+            await until(lambda: storage.fetches["c"] == 1)
+            for _ in range(20):
+                # Time enough for a load that did not wait.
+                await asyncio.to_thread(str)
             assert model.name == "a"
             assert await name_of(pool, B) == "b"
             assert (storage.loads["c"], waiting.done()) == (0, False)

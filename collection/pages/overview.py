@@ -1,0 +1,111 @@
+"""Home for everybody, and the live view of an experiment for researchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, user_passes_test
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from annotators.enrolment import enrolment_in
+from annotators.ledger import earned
+from collection import experiments
+from collection.enrolment import enrol
+from collection.errors import Refused
+from collection.models import Experiment
+from collection.pages.grid import last_events, rounds_by_arm, versions_by_test_set
+from collection.pages.people import NOT_LAUNCHED, annotator, launched
+from collection.states import ExperimentState
+
+
+def _is_staff(user: AbstractBaseUser | AnonymousUser) -> bool:
+    return bool(getattr(user, "is_staff", False))
+
+
+ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
+    "launch": experiments.launch,
+    "pause": experiments.pause,
+    "resume": experiments.resume,
+    "end": experiments.end,
+}
+
+
+@login_required
+@never_cache
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The studies that are open to the annotator, with what was earned; for staff every experiment."""
+    who = annotator(request)
+    open_to_me: list[dict[str, Any]] = []
+    for experiment in Experiment.objects.exclude(state__in=NOT_LAUNCHED).select_related("task").order_by("-pk")[:50]:
+        enrolled = enrolment_in(experiment.key, who) is not None
+        if enrolled or experiment.state == ExperimentState.RUNNING:
+            mine = earned(who, experiment.key) if enrolled else []
+            open_to_me.append({"experiment": experiment, "enrolled": enrolled, "earned": mine})
+    staff = request.user.is_staff
+    everything = Experiment.objects.select_related("task").order_by("-pk")[:100] if staff else ()
+    return render(request, "collection/home.html", {"studies": open_to_me, "experiments": everything})
+
+
+@login_required
+@require_POST
+def join(request: HttpRequest, slug: str) -> HttpResponse:
+    """Enrol; the arm stays secret."""
+    try:
+        enrol(launched(slug), annotator(request))
+    except Refused as error:
+        messages.warning(request, error.message)
+        return redirect("home")
+    return redirect("write", slug=slug)
+
+
+@login_required
+@user_passes_test(_is_staff, login_url="home", redirect_field_name=None)
+@never_cache
+@require_GET
+def live(request: HttpRequest, slug: str) -> HttpResponse:
+    """Arms x rounds, every version on every test set, and what has happened last."""
+    experiment = get_object_or_404(Experiment.objects.select_related("task", "base_version"), slug=slug)
+    page = {
+        "experiment": experiment,
+        "arms": rounds_by_arm(experiment),
+        "numbers": range(1, experiment.rounds + 1),
+        "test_sets": versions_by_test_set(experiment),
+        "events": last_events(experiment),
+        "actions": [name for name, to in _POSSIBLE.items() if to in Experiment.MOVES[experiment.state]],
+    }
+    return render(request, "collection/live.html", page)
+
+
+@login_required
+@user_passes_test(_is_staff, login_url="home", redirect_field_name=None)
+@require_POST
+def act(request: HttpRequest, slug: str) -> HttpResponse:
+    """Launch, pause, resume or end."""
+    experiment = get_object_or_404(Experiment, slug=slug)
+    action = ACTIONS.get(request.POST.get("action", ""))
+    if action is None:
+        raise Http404
+    if action is experiments.end and request.POST.get("sure") != "yes":
+        messages.warning(request, "Ending is for good: tick the box to say that you are sure.")
+        return redirect("live", slug=slug)
+    assert isinstance(request.user, AbstractBaseUser)
+    try:
+        action(experiment, request.user)
+    except Refused as error:
+        messages.warning(request, str(error))
+    return redirect("live", slug=slug)
+
+
+_POSSIBLE = {
+    "launch": ExperimentState.PREPARING,
+    "pause": ExperimentState.PAUSED,
+    "resume": ExperimentState.RUNNING,
+    "end": ExperimentState.ENDED,
+}
