@@ -142,7 +142,13 @@ def retry_round(round_: Round, actor: AbstractBaseUser | None = None) -> None:
     try:
         if round_.state != RoundState.FAILED:
             raise LostRace
-        move(round_, RoundState.CLOSED, actor=actor, problem="")
+        with transaction.atomic():
+            move(round_, RoundState.CLOSED, actor=actor, problem="")
+            # A failed training is queued again by the round's next step, a failed evaluation here.
+            for run in TrainingRun.objects.filter(
+                state=RunState.FAILED, key__startswith=f"evaluate:{round_.trained_version}:"
+            ):
+                runs.retry(run)
     except LostRace:
         raise Conflict("not_failed", "Only a failed round can be tried again.") from None
     nudge()

@@ -108,11 +108,12 @@ def finish_evaluating(round_: Round) -> None:
     missing = unscored(experiment, version)
     if missing:
         run = request_scores(experiment, version, missing)
-        if run.state == RunState.SUCCEEDED:
-            record_scores(version, run)
-        elif run.state in (RunState.FAILED, RunState.CANCELLED):
+        if run.state in (RunState.FAILED, RunState.CANCELLED):
             move(round_, RoundState.FAILED, problem=run.error or "The evaluation was cancelled.")
-        return
+            return
+        record_scores(version, run)
+        if unscored(experiment, version):
+            return
     with transaction.atomic():
         move(round_, RoundState.DONE, done_at=timezone.now())
         if round_.number < experiment.rounds:

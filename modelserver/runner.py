@@ -95,8 +95,10 @@ def _carry_out(run: TrainingRun, folder: Path) -> None:
         _publish(folder / result.artifact, spec.publish)
     try:
         runs.succeed(run, result.manifest_sha256, result.metrics, result.to_dict()["scores"])
-    except LostRace:
-        log.warning("run %s was given to another worker meanwhile; its result is dropped", run.key)
+    except LostRace as error:
+        log.warning("the result of run %s is dropped: %s", run.key, error)
+        # Does nothing if another worker has the run by now, and ends it if its version is registered already.
+        runs.fail(run, str(error), final=True)
 
 
 def _job(spec: runs.RunSpec, folder: Path) -> Job:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib import messages
@@ -12,6 +14,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from annotators.enrolment import enrolment_in
 from annotators.ledger import earned
 from collection import assignment, submission, validation
 from collection.enrolment import arm_of
@@ -20,9 +23,25 @@ from collection.models import Assignment, Experiment, Validation
 from collection.pages.people import annotator, launched
 from modelserver import registry
 
+Page = Callable[[HttpRequest, str], HttpResponse]
+
+
+def _for_the_enrolled(page: Page) -> Page:
+    """Send somebody who has not joined the study home, where it can be joined."""
+
+    @wraps(page)
+    def wrapped(request: HttpRequest, slug: str) -> HttpResponse:
+        if enrolment_in(launched(slug).key, annotator(request)) is None:
+            messages.info(request, "Please join this study first.")
+            return redirect("home")
+        return page(request, slug)
+
+    return wrapped
+
 
 @login_required
 @never_cache
+@_for_the_enrolled
 @require_http_methods(["GET", "POST"])
 def write(request: HttpRequest, slug: str) -> HttpResponse:
     """The page of the assignment that is held; every button of it posts here."""
@@ -43,6 +62,7 @@ def write(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @never_cache
+@_for_the_enrolled
 @require_http_methods(["GET", "POST"])
 def validate(request: HttpRequest, slug: str) -> HttpResponse:
     """The example that is to be validated: its texts and nothing else."""
@@ -139,7 +159,6 @@ def _validate_page(
     request: HttpRequest, experiment: Experiment, status: int = 200, problem: Invalid | None = None
 ) -> HttpResponse:
     who = annotator(request)
-    arm_of(experiment, who)
     held = validation.held_validation(experiment, who)
     page = {
         "experiment": experiment,

@@ -236,9 +236,10 @@ def test_a_download_that_is_damaged_leaves_nothing_and_may_be_tried_again(tmp_pa
 
 
 def test_threads_that_download_at_once_get_the_same_folder(tmp_path: Path) -> None:
-    repository = ModelRepository(f"memory://{uuid.uuid4().hex}", tmp_path / "cache")
     digest = plain_artifact(tmp_path / "new")
-    repository.publish(tmp_path / "new", REF)
+    ModelRepository(str(tmp_path / "remote")).publish(tmp_path / "new", REF)
+    # Not the file system in memory: there, all who read a file share one place in it.
+    repository = ModelRepository(f"dir://remote::file://{tmp_path}", tmp_path / "cache")
     start = threading.Barrier(6)
     got: list[str] = []
 
@@ -252,6 +253,7 @@ def test_threads_that_download_at_once_get_the_same_folder(tmp_path: Path) -> No
     for thread in threads:
         thread.join()
     assert got == [digest] * 6
+    assert [path.name for path in (tmp_path / "cache" / "nli").iterdir()] == ["0"]
 
 
 def test_what_a_killed_publisher_left_is_swept_but_not_what_one_is_writing(tmp_path: Path) -> None:

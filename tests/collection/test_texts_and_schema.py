@@ -1,0 +1,103 @@
+"""What may be written, when two texts are the same, and what a task may be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collection.errors import Invalid
+from collection.schema import TaskSchema
+from collection.texts import check_text, fingerprint
+
+PAIR = [
+    {"name": "premise", "source": "context", "title": "Text"},
+    {"name": "hypothesis", "source": "writer", "max_length": 50},
+]
+LABELS = [{"name": "yes"}, {"name": "no"}]
+
+
+@given(st.text())
+def test_whatever_is_let_through_can_be_stored_and_is_let_through_again(text: str) -> None:
+    try:
+        cleaned = check_text("text", text, max_length=100)
+    except Invalid:
+        return
+    assert cleaned.encode()
+    assert "\x00" not in cleaned
+    assert 1 <= len(cleaned) <= 100
+    assert check_text("text", cleaned, max_length=100) == cleaned
+
+
+def test_texts_in_other_scripts_and_emoji_are_fine() -> None:
+    for text in ("هذا كلب", "می‌خواهم", "कुत्ता है", "犬がいる", "a family 👨‍👩‍👧", "déjà vu", "two\nlines"):
+        assert check_text("text", text, max_length=50)
+
+
+def test_texts_of_files_are_taken_with_odd_characters_but_not_with_nul() -> None:
+    assert check_text("text", "costs \x80 5\u200b", max_length=50, as_found=True)
+    with pytest.raises(Invalid, match="control"):
+        check_text("text", "a\x00b", max_length=50, as_found=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("A dog!", "a  dog", True),
+        ("Ａ dog", "a dog", True),
+        ("a dog", "a cat", False),
+        ("!!!", "???", False),
+        ("!!!", "!!!", True),
+    ],
+)
+def test_fingerprints_see_through_case_punctuation_and_spacing(one: str, other: str, same: bool) -> None:
+    assert (fingerprint([one]) == fingerprint([other])) is same
+
+
+def test_texts_do_not_run_into_each_other_in_a_fingerprint() -> None:
+    assert fingerprint(["a b", "c"]) != fingerprint(["a", "b c"])
+
+
+def test_the_context_is_put_in_its_place() -> None:
+    schema = TaskSchema.parse(PAIR, LABELS)
+    assert schema.check_texts({"hypothesis": " A pet. "}, "A dog.") == ("A dog.", "A pet.")
+    turned = TaskSchema.parse(list(reversed(PAIR)), LABELS)
+    assert turned.check_texts({"hypothesis": "A pet."}, "A dog.") == ("A pet.", "A dog.")
+
+
+@pytest.mark.parametrize("fields", [PAIR, list(reversed(PAIR))])
+def test_a_copy_of_the_context_is_refused_wherever_it_stands(fields: list[dict[str, str]]) -> None:
+    schema = TaskSchema.parse(fields, LABELS)
+    with pytest.raises(Invalid) as refused:
+        schema.check_texts({"hypothesis": "a DOG"}, "A dog.")
+    assert (refused.value.field, refused.value.code) == ("hypothesis", "copied")
+
+
+def test_single_sentences_and_many_labels_are_a_task_too() -> None:
+    schema = TaskSchema.parse([{"name": "text", "source": "writer"}], [{"name": name} for name in ("a", "b", "c")])
+    assert schema.context_field is None
+    assert schema.check_texts({"text": "Fine."}, None) == ("Fine.",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "labels", "named"),
+    [
+        ([], LABELS, "fields"),
+        ("premise", LABELS, "fields"),
+        ([*PAIR, {"name": "third", "source": "writer"}], LABELS, "fields"),
+        ([{"name": "premise", "source": "context"}], LABELS, "fields"),
+        ([{"name": "Premise", "source": "writer"}], LABELS, "fields[0].name"),
+        ([{"name": "text", "source": "nobody"}], LABELS, "fields[0].source"),
+        ([{"name": "text", "source": "writer", "max_length": 0}], LABELS, "fields[0].max_length"),
+        ([{"name": "text", "source": "writer", "max_length": True}], LABELS, "fields[0].max_length"),
+        ([{"name": "text", "source": "writer", "min_length": 9, "max_length": 5}], LABELS, "fields[0].min_length"),
+        ([PAIR[1], PAIR[1]], LABELS, "fields"),
+        (PAIR, [{"name": "yes"}], "labels"),
+        (PAIR, [{"name": "yes"}, {"name": "yes"}], "labels"),
+        (PAIR, [{"name": "yes"}, {}], "labels[1].name"),
+    ],
+)
+def test_what_is_no_task_is_named(fields: object, labels: object, named: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        TaskSchema.parse(fields, labels)
+    assert refused.value.field == named
