@@ -156,12 +156,15 @@ def retry_round(round_: Round, actor: AbstractBaseUser | None = None) -> None:
 
 def prepare(experiment: Experiment) -> None:
     """preparing → running, once the base version is there and scored; back to draft, with the problem, if it fails."""
-    problem = _overlap_problem(experiment)
-    if problem:
-        move(experiment, ExperimentState.DRAFT, problem=problem)
-        return
+    key = f"base:{experiment.key}:{hashlib.sha256(experiment.base_model.encode()).hexdigest()[:16]}"
+    if not TrainingRun.objects.filter(key=key).exclude(state=RunState.QUEUED).exists():
+        # Comparing every context with every test row takes seconds: not again once a worker is at it.
+        problem = _overlap_problem(experiment)
+        if problem:
+            move(experiment, ExperimentState.DRAFT, problem=problem)
+            return
     run = runs.request(
-        f"base:{experiment.key}:{hashlib.sha256(experiment.base_model.encode()).hexdigest()[:16]}",
+        key,
         experiment.key,
         RunSpec(
             kind="import",
