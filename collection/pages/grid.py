@@ -12,6 +12,7 @@ from collection.models import Arm, Evaluation, Experiment, Round
 from collection.states import ExampleState, RoundState
 from lifecycle.models import StateChange
 from modelserver.models import TrainingRun
+from modelserver.states import RunState
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,13 @@ def _note(round_: Round, accepted: int, collected: int) -> str:
 
 
 def _progress(run: TrainingRun) -> str:
-    if run.state == "queued":
+    if run.state == RunState.SUCCEEDED:
+        return "trained; the next reconcile goes on"
+    if run.state == RunState.QUEUED:
         return f"training waits for a worker{f'; last error: {run.error}' if run.error else ''}"
     step, steps = run.progress.get("step", 0), run.progress.get("steps", 0)
     loss, eta = run.progress.get("loss"), run.progress.get("eta_s")
-    parts = [f"{run.progress.get('phase', 'starting')} {step}/{steps}"]
+    parts = [str(run.progress.get("phase", "starting")) + (f" {step}/{steps}" if steps else "")]
     if loss is not None:
         parts.append(f"loss {loss:.3f}")
     if eta is not None:
