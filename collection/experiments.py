@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,22 +10,18 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
-from annotators.enrolment import plan_study
 from annotators.money import Money
 from collection.errors import Conflict, Invalid
 from collection.models import Arm, Assignment, Context, Experiment, Round, Task, TestSet
 from collection.nudges import nudge
-from collection.rounds import files_to_score, open_round, record_scores
 from collection.schema import NAME
 from collection.states import ArmKind, AssignmentState, ExperimentState, RoundState
 from collection.texts import check_text, fingerprint
-from collection.training_data import contexts_in_test_sets
 from lifecycle.moves import LostRace, move, record
 from modelserver import registry, runs
 from modelserver.models import TrainingRun
-from modelserver.runs import RunSpec
 from modelserver.states import RUN_ENDED, RunState
-from modelserver.wire import ModelRef, Recipe, WireError
+from modelserver.wire import Recipe, WireError
 
 THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
     ("non-adversarial", ArmKind.NON_ADVERSARIAL),
@@ -152,48 +147,6 @@ def retry_round(round_: Round, actor: AbstractBaseUser | None = None) -> None:
     except LostRace:
         raise Conflict("not_failed", "Only a failed round can be tried again.") from None
     nudge()
-
-
-def prepare(experiment: Experiment) -> None:
-    """preparing → running, once the base version is there and scored; back to draft, with the problem, if it fails."""
-    key = f"base:{experiment.key}:{hashlib.sha256(experiment.base_model.encode()).hexdigest()[:16]}"
-    if not TrainingRun.objects.filter(key=key).exclude(state=RunState.QUEUED).exists():
-        # Comparing every context with every test row takes seconds: not again once a worker is at it.
-        problem = _overlap_problem(experiment)
-        if problem:
-            move(experiment, ExperimentState.DRAFT, problem=problem)
-            return
-    run = runs.request(
-        key,
-        experiment.key,
-        RunSpec(
-            kind="import",
-            labels=experiment.task.schema.label_names,
-            publish=ModelRef(f"{experiment.slug}-base", 0),
-            pretrained=experiment.base_model,
-            seed=experiment.seed,
-            evaluate=files_to_score(experiment),
-        ),
-    )
-    if run.state == RunState.FAILED:
-        move(experiment, ExperimentState.DRAFT, problem=f"{run.error_field or 'base_model'}: {run.error}")
-    elif run.state == RunState.SUCCEEDED:
-        assert run.model_version is not None
-        record_scores(run.model_version, run)
-        with transaction.atomic():
-            move(experiment, ExperimentState.RUNNING, base_version=run.model_version)
-            plan_study(experiment.key, [arm.slug for arm in experiment.arms.all()], experiment.seed)
-            for arm in experiment.arms.all():
-                arm.experiment = experiment
-                open_round(arm, 1)
-
-
-def _overlap_problem(experiment: Experiment) -> str:
-    overlap = contexts_in_test_sets(experiment)
-    if not overlap:
-        return ""
-    shown = "; ".join(f"{text[:80]!r}" for _, text in overlap[:3])
-    return f"contexts: {len(overlap)} of them are (nearly) in a test set, for instance {shown}"
 
 
 def _move(experiment: Experiment, to: ExperimentState, actor: AbstractBaseUser | None, **updates: Any) -> None:

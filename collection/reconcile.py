@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from collection import assignment, experiments, rounds, submission, validation
+from collection import assignment, preparation, rounds, submission, validation
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
 from lifecycle.moves import LostRace
@@ -27,7 +27,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
     _step("judge waiting attempts", lambda: submission.judge_waiting(client))
     _step("reclaim dead runs", runs.reclaim_dead)
     for experiment in Experiment.objects.filter(state=ExperimentState.PREPARING).select_related("task"):
-        _step(f"prepare {experiment}", lambda experiment=experiment: experiments.prepare(experiment))  # type: ignore[misc]
+        _step(f"prepare {experiment}", lambda experiment=experiment: preparation.prepare(experiment))  # type: ignore[misc]
     for experiment in Experiment.objects.filter(state__in=ACTIVE):
         _step(f"advance {experiment}", lambda experiment=experiment: _advance(experiment, store))  # type: ignore[misc]
 
