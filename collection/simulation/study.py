@@ -88,5 +88,6 @@ def own_model_server() -> Iterator[ModelClient]:
             time.sleep(0.1)
         yield client
     finally:
+        client.close()
         process.terminate()
         process.wait(timeout=30)

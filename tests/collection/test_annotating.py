@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from annotators.models import LedgerEntry
-from collection import assignment, submission, validation
+from collection import assignment, experiments, submission, validation
 from collection.errors import Conflict, Invalid, NothingToDo, NotYours
 from collection.models import Assignment, Attempt, ContextDraw, Example, Experiment, Validation
 from modelserver.client import FakeModelClient, Rejected
@@ -79,6 +79,21 @@ def test_a_lease_that_is_over_gives_its_slot_to_the_next() -> None:
             late()
         assert refused.value.code == "lease_expired"
     assert Example.objects.count() == 0
+
+
+def test_nothing_is_taken_in_a_round_that_is_closed() -> None:
+    experiment = factories.running()
+    held = claimed(experiment)
+    stored = factories.attempted(held, factories.fooled(held))
+    experiments.end(experiment)
+    for late in (
+        lambda: factories.attempted(held, factories.fooled(held)),
+        lambda: submission.submit(held.key, held.annotator, stored.key),
+    ):
+        with pytest.raises(Conflict) as refused:
+            late()
+        assert refused.value.code == "round_closed"
+    assert (Attempt.objects.count(), Example.objects.count()) == (1, 0)
 
 
 def test_giving_back_frees_the_slot_and_may_be_done_twice() -> None:
