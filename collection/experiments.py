@@ -119,17 +119,23 @@ def resume(experiment: Experiment, actor: AbstractBaseUser | None = None) -> Non
 
 def end(experiment: Experiment, actor: AbstractBaseUser | None = None) -> None:
     """Stop for good: open rounds end, leases are given back, runs are cancelled. All data stay. Raises Conflict."""
-    with transaction.atomic():
-        _move(experiment, ExperimentState.ENDED, actor)
-        unfinished = Round.objects.filter(arm__experiment=experiment).exclude(
-            state__in=(RoundState.DONE, RoundState.ENDED)
-        )
-        for round_ in unfinished.select_for_update():
-            move(round_, RoundState.ENDED, actor=actor)
-        for assignment in Assignment.objects.filter(experiment=experiment, state=AssignmentState.LEASED):
-            move(assignment, AssignmentState.RELEASED, actor=actor)
-        for run in TrainingRun.objects.filter(study=experiment.key).exclude(state__in=RUN_ENDED):
-            runs.cancel(run)
+    try:
+        with transaction.atomic():
+            _move(experiment, ExperimentState.ENDED, actor)
+            _end_all(experiment, actor)
+    except LostRace:
+        # A lease ran out or a run moved in this very moment: nothing was ended.
+        raise Conflict("just_changed", "Something has changed at the same moment. Please try again.") from None
+
+
+def _end_all(experiment: Experiment, actor: AbstractBaseUser | None) -> None:
+    unfinished = Round.objects.filter(arm__experiment=experiment).exclude(state__in=(RoundState.DONE, RoundState.ENDED))
+    for round_ in unfinished.select_for_update():
+        move(round_, RoundState.ENDED, actor=actor)
+    for assignment in Assignment.objects.filter(experiment=experiment, state=AssignmentState.LEASED):
+        move(assignment, AssignmentState.RELEASED, actor=actor)
+    for run in TrainingRun.objects.filter(study=experiment.key).exclude(state__in=RUN_ENDED):
+        runs.cancel(run)
 
 
 def retry_round(round_: Round, actor: AbstractBaseUser | None = None) -> None:

@@ -269,6 +269,26 @@ def test_pausing_hands_out_nothing_and_ending_gives_everything_back() -> None:
     assert set(Round.objects.values_list("state", flat=True)) == {"ended"}
 
 
+def test_ending_while_a_run_moves_ends_nothing_and_says_so(store: DataStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = factories.running(**QUICK)
+    factories.accepted(experiment, "dynamic", 1)
+    reconcile(CLIENT, store)
+    cancel = runs.cancel
+
+    def moved_meanwhile(run: TrainingRun) -> None:
+        TrainingRun.objects.filter(pk=run.pk).update(state="running")
+        cancel(run)
+
+    monkeypatch.setattr("collection.experiments.runs.cancel", moved_meanwhile)
+    with pytest.raises(Conflict) as refused:
+        experiments.end(experiment)
+    assert refused.value.code == "just_changed"
+    monkeypatch.setattr("collection.experiments.runs.cancel", cancel)
+    assert Experiment.objects.get().state == "running"
+    experiments.end(Experiment.objects.get())
+    assert TrainingRun.objects.get().state == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
