@@ -172,7 +172,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"modelserver.tasks.run_training": {"queue": "training"}}
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat")
+# Kept in memory: a schedule in a file can be missing or damaged after a kill -9, and beat dies of that.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = min(RECONCILE_SECONDS, 5)
 CELERY_BEAT_SCHEDULE = {
     "reconcile": {
