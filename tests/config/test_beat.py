@@ -12,6 +12,7 @@ from config.celery import app
 
 def test_beat_starts_without_any_file_and_has_reconcile_to_send() -> None:
     assert not (Path(settings.DATA_DIR) / "run").exists()
-    scheduler = Service(app).get_scheduler()
+    scheduler = Service(app, scheduler_cls=app.conf.beat_scheduler).get_scheduler()
     assert scheduler.schedule["reconcile"].task == "collection.tasks.reconcile"
     assert not (Path(settings.DATA_DIR) / "run").exists()
+    assert list(Path.cwd().glob("celerybeat-schedule*")) == []
