@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from annotators.models import Annotator, LedgerEntry
 from annotators.money import Money
@@ -41,12 +43,36 @@ def credit(
     return entry
 
 
+@dataclass(frozen=True)
+class Account:
+    """Where an annotator stands with a study, in one currency: all that was earned, and what of it was paid out."""
+
+    earned: Money
+    paid: Money
+
+    @property
+    def due(self) -> Money:
+        """Earned and not paid out yet."""
+        return Money(self.earned.minor - self.paid.minor, self.earned.currency)
+
+
+def accounts(annotator: Annotator, studies: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Account]]:
+    """The annotator's accounts with some studies, one a currency; a study without entries is not named."""
+    paid = Q(kind=LedgerEntry.Kind.PAYMENT)
+    totals = (
+        LedgerEntry.objects.filter(annotator=annotator, study__in=studies)
+        .values("study", "currency")
+        .annotate(earned=Sum("minor", filter=~paid, default=0), paid=Sum("minor", filter=paid, default=0))
+        .order_by("study", "currency")
+    )
+    found: dict[uuid.UUID, list[Account]] = {}
+    for row in totals:
+        # What is paid out stands in the ledger as a negative amount.
+        account = Account(Money(row["earned"], row["currency"]), Money(-row["paid"], row["currency"]))
+        found.setdefault(row["study"], []).append(account)
+    return found
+
+
 def earned(annotator: Annotator, study: uuid.UUID) -> list[Money]:
     """What an annotator has earned in a study so far, one amount a currency."""
-    totals = (
-        LedgerEntry.objects.filter(annotator=annotator, study=study)
-        .values("currency")
-        .annotate(total=Sum("minor"))
-        .order_by("currency")
-    )
-    return [Money(row["total"], row["currency"]) for row in totals]
+    return [account.earned for account in accounts(annotator, [study]).get(study, [])]

@@ -21,6 +21,8 @@ class Annotator(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="annotator")
     platform = models.CharField(max_length=20, default="inhouse")
     platform_id = models.CharField(max_length=100)
+    # The name on leaderboards; empty for everybody who has not asked to be named.
+    public_name = models.CharField(max_length=30, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -71,6 +73,7 @@ class LedgerEntry(AppendOnly, models.Model):
         BASE = "base", "base pay"
         BONUS = "bonus", "fooling bonus"
         VALIDATION = "validation", "validation"
+        PAYMENT = "payment", "paid out"
 
     annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="ledger")
     study = models.UUIDField()

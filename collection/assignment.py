@@ -13,14 +13,16 @@ import uuid
 from collections import Counter
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Prefetch, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotators.models import Annotator
 from collection.enrolment import arm_of
 from collection.errors import Conflict, NothingToDo, NotYours
-from collection.models import Arm, Assignment, Attempt, Context, ContextDraw, Example, Experiment, Round
+from collection.models import Arm, Assignment, Attempt, Context, ContextDraw, ContextFlag, Example, Experiment, Round
 from collection.states import AssignmentState, AttemptState, ExampleState, ExperimentState, RoundState
+from collection.texts import MAX_REASON, check_text
 from lifecycle.moves import LostRace, move, record
 
 HOLDS_SLOT = (ExampleState.PENDING, ExampleState.ACCEPTED)
@@ -60,19 +62,21 @@ def claim(experiment: Experiment, annotator: Annotator) -> Assignment:
 
 def held_assignment(experiment: Experiment, annotator: Annotator) -> Assignment | None:
     """The annotator's live assignment in an experiment, if there is one."""
-    return (
-        Assignment.objects.select_related("round__arm", "experiment__task", "context")
-        .filter(experiment=experiment, annotator=annotator, state=AssignmentState.LEASED, expires_at__gt=timezone.now())
-        .first()
-    )
+    live = whole().filter(experiment=experiment, annotator=annotator, state=AssignmentState.LEASED)
+    return live.filter(expires_at__gt=timezone.now()).first()
+
+
+def whole() -> QuerySet[Assignment]:
+    """Assignments with all that a writer's page and a verdict need, in two queries: the second has the attempts."""
+    related = ("annotator", "round__arm", "round__model_version", "experiment__task", "context")
+    attempts = Prefetch("attempts", Attempt.objects.select_related("model_version").order_by("index"))
+    return Assignment.objects.select_related(*related).prefetch_related(attempts)
 
 
 def own_assignment(key: uuid.UUID, annotator: Annotator) -> Assignment:
-    """An assignment of this annotator, with its round, arm, experiment and task. Raises NotYours."""
+    """An assignment of this annotator, with its round, arm, experiment, task and attempts. Raises NotYours."""
     try:
-        return Assignment.objects.select_related("round__arm", "experiment__task", "context").get(
-            key=key, annotator=annotator
-        )
+        return whole().get(key=key, annotator=annotator)
     except Assignment.DoesNotExist:
         raise NotYours("assignment") from None
 
@@ -80,14 +84,14 @@ def own_assignment(key: uuid.UUID, annotator: Annotator) -> Assignment:
 def check_live(assignment: Assignment) -> None:
     """Raises Conflict unless the lease is live and its round open."""
     if assignment.round.state != RoundState.OPEN:
-        raise Conflict("round_closed", "This round is closed.")
+        raise Conflict("round_closed", _("This round is closed."))
     if assignment.state == AssignmentState.SUBMITTED:
-        raise Conflict("already_submitted", "You have submitted this one already.")
+        raise Conflict("already_submitted", _("You have submitted this one already."))
     if assignment.state == AssignmentState.RELEASED:
-        raise Conflict("released", "You have given this one back.")
+        raise Conflict("released", _("You have given this one back."))
     if assignment.state == AssignmentState.EXPIRED or assignment.expires_at <= timezone.now():
         raise Conflict(
-            "lease_expired", "Your time for this one is over. Please take a new one; your text is still with you."
+            "lease_expired", _("Your time for this one is over. Please take a new one; your text is still with you.")
         )
 
 
@@ -98,20 +102,35 @@ def skip_context(key: uuid.UUID, annotator: Annotator) -> Assignment:
     """
     assignment = own_assignment(key, annotator)
     with transaction.atomic():
-        Round.objects.select_for_update().get(pk=assignment.round_id)
-        assignment = own_assignment(key, annotator)
-        check_live(assignment)
+        assignment = _locked_for_exchange(assignment)
         limit = assignment.experiment.max_skips
-        if assignment.context is None:
-            raise Conflict("no_context", "This task has no context to skip.")
         if limit is not None and assignment.skips >= limit:
-            raise Conflict("no_skips_left", f"You can skip at most {limit} contexts for one example.")
-        if assignment.attempts.filter(state=AttemptState.WAITING).exists():
-            raise Conflict("verdict_pending", "Your text waits for the model. Please wait for its answer first.")
-        assignment.draws.filter(skipped_at=None).update(skipped_at=timezone.now())
+            raise Conflict(
+                "no_skips_left", _("You can skip at most %(limit)d texts for one example.") % {"limit": limit}
+            )
         assignment.skips += 1
         assignment.save(update_fields=["skips"])
-        _draw(assignment.round.arm, assignment)
+        _exchange(assignment)
+    return assignment
+
+
+def flag_context(key: uuid.UUID, annotator: Annotator, reason: object) -> Assignment:
+    """Say that something is wrong with the context of a live assignment, and get another. This is not one of the
+    skips that are counted; each annotator can flag a context once, so it does not go on for ever.
+
+    Raises Invalid for a reason that is none, and Conflict as for a skip.
+    """
+    assignment = own_assignment(key, annotator)
+    said = check_text("reason", reason, max_length=MAX_REASON)
+    with transaction.atomic():
+        assignment = _locked_for_exchange(assignment)
+        assert assignment.context is not None
+        _flag, fresh = ContextFlag.objects.get_or_create(
+            context=assignment.context, annotator=annotator, defaults={"reason": said}
+        )
+        if not fresh:
+            raise Conflict("already_flagged", _("You have flagged this text already; you can skip it."))
+        _exchange(assignment)
     return assignment
 
 
@@ -125,7 +144,7 @@ def release(key: uuid.UUID, annotator: Annotator) -> None:
     except LostRace:
         assignment.refresh_from_db()
     if assignment.state == AssignmentState.SUBMITTED:
-        raise Conflict("already_submitted", "You have submitted this one already.")
+        raise Conflict("already_submitted", _("You have submitted this one already."))
 
 
 def expire_overdue() -> int:
@@ -141,23 +160,34 @@ def expire_overdue() -> int:
     return ended
 
 
-def tries_used(assignment: Assignment) -> int:
-    """How many tries of an assignment count: all but those that the model refused to judge."""
-    return Attempt.objects.filter(assignment=assignment).exclude(state=AttemptState.REFUSED).count()
+def free_slots(round_: Round) -> int:
+    """How many slots nobody holds. Exact only for a caller that has locked the round's row."""
+    return max(0, round_.quota - len(_slot_labels(round_)))
 
 
 def _lock_open_round(experiment: Experiment, arm: Arm) -> Round:
     state = Experiment.objects.values_list("state", flat=True).get(pk=experiment.pk)
     if state == ExperimentState.PAUSED:
-        raise NothingToDo("paused", "This study is paused. Please come back later.")
+        raise NothingToDo("paused", _("This study is paused. Please come back later."))
     if state != ExperimentState.RUNNING:
-        raise NothingToDo("study_over", "This study is not collecting.")
+        raise NothingToDo("study_over", _("This study is not collecting."))
     round_ = Round.objects.select_for_update().filter(arm=arm, state=RoundState.OPEN).first()
     if round_ is None:
         if arm.rounds.filter(number=experiment.rounds, state=RoundState.DONE).exists():
-            raise NothingToDo("arm_over", "All rounds of your group are complete. Thank you!")
-        raise NothingToDo("between_rounds", "The last round is complete; the next one is being prepared.")
+            raise NothingToDo("arm_over", _("All rounds of your group are complete. Thank you!"))
+        raise NothingToDo(
+            "between_rounds", f"{_('The last round is complete; the next one is being prepared.')} {_ready(arm)}"
+        )
     return round_
+
+
+def _ready(arm: Arm) -> str:
+    """When the next round can be expected. The same words in every arm: each of them trains."""
+    last = arm.rounds.select_related("training_run").order_by("-number").first()
+    seconds = (last.training_run.progress or {}).get("eta_s") if last is not None and last.training_run else None
+    if seconds is None:
+        return _("Please come back in a few minutes.")
+    return _("Please come back in about %(minutes)d min.") % {"minutes": 1 + int(seconds) // 60}
 
 
 def _slot_labels(round_: Round) -> list[str]:
@@ -176,11 +206,10 @@ def _full(round_: Round) -> NothingToDo:
         .first()
     )
     if soonest is None:
-        return NothingToDo("round_full", "This round has all its texts; they are being validated.")
+        return NothingToDo("round_full", _("This round has all its texts; they are being validated."))
     minutes = max(1, round((soonest - timezone.now()).total_seconds() / 60))
-    return NothingToDo(
-        "round_full", f"Others are writing the last texts of this round. One may become free in {minutes} min."
-    )
+    message = _("Others are writing the last texts of this round. One may become free in %(minutes)d min.")
+    return NothingToDo("round_full", message % {"minutes": minutes})
 
 
 def _target_label(experiment: Experiment, round_: Round, holders: list[str]) -> str:
@@ -204,3 +233,20 @@ def _draw(arm: Arm, assignment: Assignment) -> None:
     ContextDraw.objects.create(arm=arm, index=index, context=context, assignment=assignment)
     assignment.context = context
     assignment.save(update_fields=["context"])
+
+
+def _locked_for_exchange(assignment: Assignment) -> Assignment:
+    """The assignment, read with its round's row locked, if its context may be exchanged. Raises Conflict."""
+    Round.objects.select_for_update().get(pk=assignment.round_id)
+    assignment = own_assignment(assignment.key, assignment.annotator)
+    check_live(assignment)
+    if assignment.context is None:
+        raise Conflict("no_context", _("This task has no context to skip."))
+    if assignment.attempts.filter(state=AttemptState.WAITING).exists():
+        raise Conflict("verdict_pending", _("Your text waits for the model. Please wait for its answer first."))
+    return assignment
+
+
+def _exchange(assignment: Assignment) -> None:
+    assignment.draws.filter(skipped_at=None).update(skipped_at=timezone.now())
+    _draw(assignment.round.arm, assignment)

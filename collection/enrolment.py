@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from annotators import enrolment
 from annotators.models import Annotator
 from collection.errors import Conflict
@@ -19,7 +21,7 @@ def enrol(experiment: Experiment, annotator: Annotator) -> Arm:
     standing = enrolment.enrolment_in(experiment.key, annotator)
     if standing is None:
         if experiment.state != ExperimentState.RUNNING:
-            raise Conflict("not_open", "This study takes no new annotators right now.")
+            raise Conflict("not_open", _("This study takes no new annotators right now."))
         standing = enrolment.enrol(experiment.key, annotator)
     return experiment.arms.get(slug=standing.group)
 
@@ -28,5 +30,5 @@ def arm_of(experiment: Experiment, annotator: Annotator) -> Arm:
     """The annotator's arm. Raises Conflict for somebody who is not enrolled."""
     standing = enrolment.enrolment_in(experiment.key, annotator)
     if standing is None:
-        raise Conflict("not_enrolled", "Please join this study first.")
+        raise Conflict("not_enrolled", _("Please join this study first."))
     return experiment.arms.get(slug=standing.group)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 
 class Refused(Exception):
     """An operation that was not done. ``code`` is for programs, ``message`` for people."""
@@ -34,5 +37,12 @@ class NothingToDo(Refused):
 class NotYours(Refused):
     """It does not exist, or not for this person: the two are not told apart."""
 
+    MESSAGES = {
+        "assignment": gettext_noop("There is no such assignment."),
+        "attempt": gettext_noop("There is no such attempt."),
+        "example": gettext_noop("There is no such example."),
+        "validation": gettext_noop("There is no such validation."),
+    }
+
     def __init__(self, what: str) -> None:
-        super().__init__("not_found", f"There is no such {what}.")
+        super().__init__("not_found", _(self.MESSAGES[what]))

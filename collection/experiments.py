@@ -29,7 +29,8 @@ THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
     ("dynamic", ArmKind.DYNAMIC),
 )
 _POSITIVE = ("rounds", "quota", "quorum", "max_validations", "max_tries", "lease_seconds")
-_NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor")
+_NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds")
+_SWITCHES = ("sandbox", "inspiration", "leaderboard")
 LARGEST = 1_000_000
 
 
@@ -180,6 +181,9 @@ def _check_settings(plan: Plan) -> None:
             value = plan.settings.get(name, low)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST:
                 raise Invalid(name, f"Must be a whole number from {low} to {LARGEST}.")
+    for name in _SWITCHES:
+        if not isinstance(plan.settings.get(name, False), bool):
+            raise Invalid(name, "Must be true or false.")
     quorum = plan.settings.get("quorum", Experiment._meta.get_field("quorum").default)
     if plan.settings.get("max_validations", Experiment._meta.get_field("max_validations").default) < quorum:
         raise Invalid("max_validations", "Must not be below the quorum.")

@@ -118,6 +118,11 @@ class Experiment(Movable):
     max_skips = models.PositiveIntegerField(null=True, blank=True, default=3)
     lease_seconds = models.PositiveIntegerField(default=1800)
     label_policy = models.CharField(max_length=10, choices=Labels.choices, default=Labels.ASSIGNED)
+    # How long a validator may take back the last vote; a vote counts when this time is over.
+    undo_seconds = models.PositiveIntegerField(default=60)
+    sandbox = models.BooleanField(default=False)
+    inspiration = models.BooleanField(default=False)
+    leaderboard = models.BooleanField(default=False)
 
     base_model = models.CharField(max_length=300)
     base_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -225,6 +230,23 @@ class Context(models.Model):
         return self.text[:60]
 
 
+class ContextFlag(models.Model):
+    """A writer's word that something is wrong with a context."""
+
+    context = models.ForeignKey(Context, on_delete=models.PROTECT, related_name="flags")
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["context", "annotator"], name="one_flag_a_context_and_annotator")
+        ]
+
+    def __str__(self) -> str:
+        return f"flag on context {self.context_id}"
+
+
 class Assignment(Movable):
     """One slot of a round, leased to a writer: what the writer turns into an example."""
 
@@ -251,6 +273,17 @@ class Assignment(Movable):
 
     def __str__(self) -> str:
         return f"assignment {self.pk} ({self.state})"
+
+
+class Draft(models.Model):
+    """What a writer has typed so far for an assignment: field name → text, unchecked and never part of the data."""
+
+    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, related_name="draft")
+    texts = models.JSONField()
+    saved_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"draft of assignment {self.assignment_id}"
 
 
 class ContextDraw(models.Model):
@@ -325,20 +358,32 @@ class Example(Movable):
     annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="examples")
     label = models.CharField(max_length=40)
     fingerprint = models.CharField(max_length=64)
+    # The writer's answers to two optional questions: why the label is right, and why the model was fooled.
+    why_label = models.TextField(blank=True)
+    why_fooled = models.TextField(blank=True)
+    # An expert's words, where an expert decided.
+    ruling = models.TextField(blank=True)
     state = models.CharField(max_length=20, choices=_choices(ExampleState), default=ExampleState.PENDING)
     submitted_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["arm", "fingerprint"], name="one_example_a_text_and_arm")]
-        indexes = [models.Index(fields=["round", "state"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["arm", "fingerprint"], condition=~Q(state="retracted"), name="one_example_a_text_and_arm"
+            )
+        ]
+        indexes = [models.Index(fields=["round", "state"]), models.Index(fields=["annotator", "arm"])]
 
     def __str__(self) -> str:
         return f"example {self.pk} ({self.state})"
 
 
 class Validation(Movable):
-    """One validator's look at one example: first a lease, then a vote (a label) or a flag (no label, a reason)."""
+    """One validator's look at one example: first a lease, then a vote (a label) or a flag (no label, a reason).
+
+    A vote counts, and is paid, once it is settled: from then on it cannot be taken back.
+    """
 
     MOVES = MOVES["validation"]
 
@@ -352,19 +397,43 @@ class Validation(Movable):
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     voted_at = models.DateTimeField(null=True, blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["example", "annotator"], name="one_validation_an_annotator"),
             models.CheckConstraint(
+                condition=Q(settled_at__isnull=True) | Q(state="voted"), name="validation_is_settled_when_voted"
+            ),
+            models.CheckConstraint(
                 condition=~Q(state="voted") | (Q(flagged=True, label="") | (Q(flagged=False) & ~Q(label=""))),
                 name="validation_is_a_label_or_a_flag",
             ),
         ]
-        indexes = [models.Index(fields=["state", "expires_at"])]
+        indexes = [
+            models.Index(fields=["state", "expires_at"]),
+            models.Index(
+                fields=["voted_at"], condition=Q(state="voted", settled_at__isnull=True), name="unsettled_votes"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"validation {self.pk} ({self.state})"
+
+
+class SandboxUse(models.Model):
+    """One text tried in the sandbox. The text is not kept; that somebody tried one is, for it is practice."""
+
+    annotator = models.ForeignKey(Annotator, on_delete=models.PROTECT, related_name="+")
+    round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="sandbox_uses")
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["annotator", "created_at"])]
+
+    def __str__(self) -> str:
+        return f"sandbox use {self.pk}"
 
 
 class Evaluation(models.Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from collection import assignment, preparation, rounds, submission, validation
+from collection import assignment, preparation, rounds, settlement, submission, validation
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
 from lifecycle.moves import LostRace
@@ -24,6 +24,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
     store = store or registry.data_store()
     _step("expire assignments", assignment.expire_overdue)
     _step("expire validations", validation.expire_overdue)
+    _step("settle votes", settlement.settle_due)
     _step("judge waiting attempts", lambda: submission.judge_waiting(client))
     _step("reclaim dead runs", runs.reclaim_dead)
     for experiment in Experiment.objects.filter(state=ExperimentState.PREPARING).select_related("task"):

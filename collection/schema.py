@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from django.utils.translation import gettext as _
+
 from collection.errors import Invalid
 from collection.texts import check_text, fingerprint
 
@@ -74,7 +76,9 @@ class TaskSchema:
     def check_label(self, field: str, name: object) -> str:
         """The label's name. Raises Invalid naming ``field`` if the task has no such label."""
         if name not in self.label_names:
-            raise Invalid(field, f"Must be one of: {', '.join(self.label_names)}.", "unknown_label")
+            raise Invalid(
+                field, _("Must be one of: %(names)s.") % {"names": ", ".join(self.label_names)}, "unknown_label"
+            )
         return name
 
     def check_texts(self, written: Mapping[str, object], context: str | None) -> tuple[str, ...]:
@@ -85,22 +89,31 @@ class TaskSchema:
         known = {item.name for item in self.writer_fields}
         for name in written:
             if name not in known:
-                raise Invalid(str(name), "This task has no such field to write.", "unknown_field")
+                raise Invalid(str(name), _("This task has no such field to write."), "unknown_field")
         texts: list[str] = []
         for item in self.fields:
             if item.source == "context":
                 if context is None:
                     raise ValueError(f"the task's field {item.name} needs a context")
                 texts.append(context)
-                continue
-            text = check_text(
-                item.name, written.get(item.name, ""), min_length=item.min_length, max_length=item.max_length
-            )
-            texts.append(text)
+            else:
+                texts.append(_checked(item, written))
         if len(texts) == 2 and fingerprint(texts[:1]) == fingerprint(texts[1:]):
             copy, original = self.fields if self.fields[0].source == "writer" else reversed(self.fields)
-            raise Invalid(copy.name, f"This is a copy of: {original.title}.", "copied")
+            raise Invalid(copy.name, _("This is a copy of: %(field)s.") % {"field": original.title}, "copied")
         return tuple(texts)
+
+    def check_all_texts(self, written: Mapping[str, object]) -> tuple[str, ...]:
+        """All texts in the order of the fields where somebody writes the context too. Raises Invalid."""
+        known = {item.name for item in self.fields}
+        for name in written:
+            if name not in known:
+                raise Invalid(str(name), _("This task has no such field to write."), "unknown_field")
+        return tuple(_checked(item, written) for item in self.fields)
+
+
+def _checked(item: Field, written: Mapping[str, object]) -> str:
+    return check_text(item.name, written.get(item.name, ""), min_length=item.min_length, max_length=item.max_length)
 
 
 def _items(field: str, value: object) -> Sequence[Mapping[str, Any]]:

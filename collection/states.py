@@ -57,16 +57,19 @@ class AttemptState(StrEnum):
 
 
 class ExampleState(StrEnum):
-    """``flagged``: validators found something wrong with the text itself; an expert decides."""
+    """``flagged``: validators found something wrong with the text itself; an expert decides. ``retracted``: taken back
+    by its writer before it was decided."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     FLAGGED = "flagged"
+    RETRACTED = "retracted"
 
 
 class ValidationState(StrEnum):
-    """``leased`` to a validator until voted or expired; an expired one may be leased to the same validator again."""
+    """``leased`` to a validator until voted or expired; an expired one may be leased to the same validator again.
+    A vote that its validator takes back in time is a lease again."""
 
     LEASED = "leased"
     VOTED = "voted"
@@ -106,14 +109,15 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         T.REFUSED: frozenset(),
     },
     "example": {
-        X.PENDING: frozenset({X.ACCEPTED, X.REJECTED, X.FLAGGED}),
+        X.PENDING: frozenset({X.ACCEPTED, X.REJECTED, X.FLAGGED, X.RETRACTED}),
         X.FLAGGED: frozenset({X.ACCEPTED, X.REJECTED}),
         X.ACCEPTED: frozenset(),
         X.REJECTED: frozenset(),
+        X.RETRACTED: frozenset(),
     },
     "validation": {
         V.LEASED: frozenset({V.VOTED, V.EXPIRED}),
         V.EXPIRED: frozenset({V.LEASED}),
-        V.VOTED: frozenset(),
+        V.VOTED: frozenset({V.LEASED}),
     },
 }

@@ -17,14 +17,15 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotators.models import Annotator
-from collection.assignment import check_live, own_assignment, tries_used
+from collection.assignment import check_live, own_assignment, whole
 from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.models import Assignment, Attempt, Example, Experiment, Round
 from collection.nudges import nudge
 from collection.states import AssignmentState, AttemptState, ExampleState
-from collection.texts import fingerprint
+from collection.texts import MAX_REASON, check_text, fingerprint
 from lifecycle.moves import LostRace, move, record
 from modelserver.client import ModelServerError, PredictsText, Rejected
 from modelserver.wire import Prediction
@@ -41,6 +42,14 @@ class Verdict:
 
     prediction: Prediction
     latency_ms: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A writer's answers to the two optional questions: why the label is right, why the model was fooled."""
+
+    why_label: str = ""
+    why_fooled: str = ""
 
 
 def attempt(
@@ -68,6 +77,7 @@ def attempt(
         verdict = _ask(assignment, texts, client) if assignment.round.arm.shows_model else None
     except Refused:
         # The same attempt, sent twice at once, may have used the last try since it was looked for.
+        assignment = own_assignment(key, annotator)
         standing = _standing(assignment, idempotency_key, body)
         if standing is not None:
             return standing
@@ -75,12 +85,16 @@ def attempt(
     return _store(assignment, texts, chosen, verdict, idempotency_key, body)
 
 
-def submit(key: uuid.UUID, annotator: Annotator, attempt_key: uuid.UUID) -> Example:
+def submit(
+    key: uuid.UUID, annotator: Annotator, attempt_key: uuid.UUID, explanation: Explanation | None = None
+) -> Example:
     """Turn an attempt into the assignment's example.
 
     Where a model is shown, that is an attempt which fooled it or, with no tries left, any. Submitting the same
-    attempt again gives the same example. Raises NotYours and Conflict.
+    attempt again gives the same example. Raises NotYours, Conflict, and Invalid for an explanation that cannot be
+    stored.
     """
+    explanation = _checked_explanation(explanation or Explanation())
     assignment = own_assignment(key, annotator)
     try:
         chosen = assignment.attempts.get(key=attempt_key)
@@ -103,10 +117,34 @@ def submit(key: uuid.UUID, annotator: Annotator, attempt_key: uuid.UUID) -> Exam
                 annotator=annotator,
                 label=chosen.label,
                 fingerprint=fingerprint(chosen.texts),
+                why_label=explanation.why_label,
+                # Where no model is shown there is nothing that could have been fooled.
+                why_fooled=explanation.why_fooled if assignment.round.arm.shows_model else "",
             )
             record(example, ExampleState.PENDING, actor=annotator.user)
     except IntegrityError:
-        raise Conflict("duplicate", "Somebody has submitted this text already. Please write something else.") from None
+        raise Conflict(
+            "duplicate", _("Somebody has submitted this text already. Please write something else.")
+        ) from None
+    return example
+
+
+def retract(key: uuid.UUID, annotator: Annotator) -> Example:
+    """Take back an own example before it is decided; its slot becomes free. Retracting it again changes nothing.
+
+    Validators who have looked at it are paid all the same. Raises NotYours, and Conflict if it was decided.
+    """
+    example = Example.objects.filter(key=key, annotator=annotator).first()
+    if example is None:
+        raise NotYours("example")
+    if example.state == ExampleState.RETRACTED:
+        return example
+    try:
+        if example.state != ExampleState.PENDING:
+            raise LostRace
+        move(example, ExampleState.RETRACTED, actor=annotator.user, decided_at=timezone.now())
+    except LostRace:
+        raise Conflict("decided", _("This text was decided already and cannot be taken back.")) from None
     return example
 
 
@@ -133,8 +171,9 @@ def judge_waiting(client: PredictsText, limit: int = 200) -> int:
 
 
 def tries_left(assignment: Assignment) -> int:
-    """How many tries an assignment has left."""
-    return max(0, assignment.experiment.max_tries - tries_used(assignment))
+    """How many tries an assignment has left. One that the model could not judge does not count."""
+    used = sum(item.state != AttemptState.REFUSED for item in assignment.attempts.all())
+    return max(0, assignment.experiment.max_tries - used)
 
 
 def submittable(assignment: Assignment, chosen: Attempt, left: int) -> bool:
@@ -144,14 +183,24 @@ def submittable(assignment: Assignment, chosen: Attempt, left: int) -> bool:
     return chosen.state == AttemptState.JUDGED and (bool(chosen.fooled) or left == 0)
 
 
+def _checked_explanation(given: Explanation) -> Explanation:
+    """The answers, each empty or fit to store. Raises Invalid naming the one that is not."""
+    answers = {
+        name: check_text(name, text, max_length=MAX_REASON) if isinstance(text, str) and text.strip() else ""
+        for name, text in vars(given).items()
+    }
+    return Explanation(**answers)
+
+
 def _checked_texts(assignment: Assignment, written: Mapping[str, object]) -> tuple[str, ...]:
     """All texts of an attempt, if it may be made at all. Raises Invalid or Conflict."""
     check_live(assignment)
     schema = assignment.experiment.task.schema
     texts = schema.check_texts(written, assignment.context.text if assignment.context else None)
-    if Example.objects.filter(arm=assignment.round.arm, fingerprint=fingerprint(texts)).exists():
+    taken = Example.objects.filter(arm=assignment.round.arm, fingerprint=fingerprint(texts))
+    if taken.exclude(state=ExampleState.RETRACTED).exists():
         field = schema.writer_fields[-1].name
-        raise Invalid(field, "Somebody has written this already. Please write something else.", "duplicate")
+        raise Invalid(field, _("Somebody has written this already. Please write something else."), "duplicate")
     _check_tries(assignment)
     return texts
 
@@ -166,7 +215,9 @@ def _ask(assignment: Assignment, texts: tuple[str, ...], client: PredictsText) -
     except Rejected as error:
         if error.is_input:
             field = assignment.experiment.task.schema.writer_fields[-1].name
-            raise Invalid(field, f"The model cannot read this: {error}", "unreadable") from None
+            raise Invalid(
+                field, _("The model cannot read this: %(reason)s") % {"reason": error}, "unreadable"
+            ) from None
         log.error("the model server refused %s: %s", version.ref, error)
         return None
     except ModelServerError as error:
@@ -185,17 +236,18 @@ def _store(
 ) -> Attempt:
     seen = assignment.context_id
     with transaction.atomic():
-        assignment = _lock(assignment)
+        # Only a text that waits for its verdict changes the lease, and with it the slot.
+        assignment = _lock(assignment, slot=verdict is None)
         standing = _standing(assignment, idempotency_key, body)
         if standing is not None:
             return standing
         check_live(assignment)
         if assignment.context_id != seen:
-            raise Conflict("context_changed", "You have skipped this text meanwhile.")
+            raise Conflict("context_changed", _("You have skipped this text meanwhile."))
         _check_tries(assignment)
         stored = Attempt(
             assignment=assignment,
-            index=assignment.attempts.count() + 1,
+            index=len(assignment.attempts.all()) + 1,
             context=assignment.context,
             texts=list(texts),
             label=label,
@@ -245,19 +297,23 @@ def _verdict_columns(assignment: Assignment, label: str, verdict: Verdict) -> di
     }
 
 
-def _lock(assignment: Assignment) -> Assignment:
-    """The assignment as it is now, its round locked: the lock a claim takes too, so that no slot is handed out
-    between the look at a lease's time and the use of it."""
-    Round.objects.select_for_update().get(pk=assignment.round_id)
-    return Assignment.objects.select_related("round__arm", "experiment__task", "context").get(pk=assignment.pk)
+def _lock(assignment: Assignment, *, slot: bool = True) -> Assignment:
+    """The assignment as it is now, locked.
+
+    ``slot`` locks its round first, as a claim does, so that no slot is handed out between the look at a lease's time
+    and the use of it. Who changes nothing about the slot need not hold up everybody else of the round.
+    """
+    if slot:
+        Round.objects.select_for_update().get(pk=assignment.round_id)
+    return whole().select_for_update(of=("self",)).get(pk=assignment.pk)
 
 
 def _standing(assignment: Assignment, idempotency_key: str, body: str) -> Attempt | None:
     if not 1 <= len(idempotency_key) <= 100 or not idempotency_key.isprintable():
-        raise Invalid("idempotency_key", "Must have 1 to 100 printable characters.")
-    standing = assignment.attempts.filter(idempotency_key=idempotency_key).first()
+        raise Invalid("idempotency_key", _("Must have 1 to 100 printable characters."))
+    standing = next((item for item in assignment.attempts.all() if item.idempotency_key == idempotency_key), None)
     if standing is not None and standing.body_sha256 != body:
-        raise Conflict("idempotency_key_reused", "This idempotency key was used with another text.")
+        raise Conflict("idempotency_key_reused", _("This idempotency key was used with another text."))
     return standing
 
 
@@ -271,29 +327,32 @@ def _label(assignment: Assignment, label: object) -> str:
     if assignment.experiment.label_policy == Experiment.Labels.FREE:
         return schema.check_label("label", label)
     if label is not None and schema.check_label("label", label) != assignment.target_label:
-        raise Invalid("label", f"The target label of this assignment is {assignment.target_label}.", "wrong_label")
+        message = _("The target label of this assignment is %(label)s.") % {"label": assignment.target_label}
+        raise Invalid("label", message, "wrong_label")
     return assignment.target_label
 
 
 def _check_tries(assignment: Assignment) -> None:
-    if assignment.attempts.filter(state=AttemptState.WAITING).exists():
-        raise Conflict("verdict_pending", "Your last text waits for the model. Its answer will show here.")
+    if any(item.state == AttemptState.WAITING for item in assignment.attempts.all()):
+        raise Conflict("verdict_pending", _("Your last text waits for the model. Its answer will show here."))
     if tries_left(assignment) == 0:
-        raise Conflict("no_tries_left", "You have used all tries; please submit one of your texts.")
+        raise Conflict("no_tries_left", _("You have used all tries; please submit one of your texts."))
 
 
 def _check_submittable(assignment: Assignment, chosen: Attempt) -> None:
     if not assignment.round.arm.shows_model:
         return
     if chosen.state == AttemptState.WAITING:
-        raise Conflict("verdict_pending", "Your text waits for the model. You can submit it when its answer is there.")
+        raise Conflict(
+            "verdict_pending", _("Your text waits for the model. You can submit it when its answer is there.")
+        )
     if chosen.state == AttemptState.REFUSED:
-        raise Conflict("unreadable", "The model could not read this text. Please write another one.")
+        raise Conflict("unreadable", _("The model could not read this text. Please write another one."))
     if not submittable(assignment, chosen, tries_left(assignment)):
-        raise Conflict("tries_left", "This text did not fool the model, and you have tries left.")
+        raise Conflict("tries_left", _("This text did not fool the model, and you have tries left."))
 
 
 def _same(standing: Example, chosen: Attempt) -> Example:
     if standing.attempt_id != chosen.pk:
-        raise Conflict("already_submitted", "You have submitted another text for this assignment.")
+        raise Conflict("already_submitted", _("You have submitted another text for this assignment."))
     return standing

@@ -7,12 +7,16 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from collection.errors import Invalid
 
 # Invisible characters that change what is seen or compared: directional overrides and isolates (the marks
 # U+200E/F and right-to-left letters are fine), zero-width space, word joiner, byte-order mark. The joiners
 # U+200C/D stay: Persian, Hindi and emoji are written with them.
 _INVISIBLE = frozenset("\u200b\u2060\ufeff" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))))
+# The longest reason for a flag or a vote, in characters.
+MAX_REASON = 500
 _BREAKS = frozenset("\n\t\r")
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -25,26 +29,37 @@ def check_text(field: str, text: object, *, min_length: int = 1, max_length: int
     wrongly decoded (C1 control) and invisible characters in them, and a test set is not to be changed or cut.
     """
     if not isinstance(text, str):
-        raise Invalid(field, "Must be a text.", "not_text")
+        raise Invalid(field, _("Must be a text."), "not_text")
     # Before anything else: normalising a text of megabytes is work an attacker should not be given.
     if len(text) > 4 * max_length + 100:
-        raise Invalid(field, f"At most {max_length} characters, please; this has {len(text)}.", "too_long")
+        raise Invalid(field, _too_long(max_length, len(text)), "too_long")
     for character in text:
         category = unicodedata.category(character)
         if category == "Cs":
-            raise Invalid(field, "The text has half a character in it; please type it anew.", "surrogate")
+            raise Invalid(field, _("The text has half a character in it; please type it anew."), "surrogate")
         if category == "Cc" and character not in _BREAKS and not (as_found and character > "\x7f"):
-            raise Invalid(field, f"The text has a control character (U+{ord(character):04X}) in it.", "control")
+            message = _("The text has a control character (%(code)s) in it.")
+            raise Invalid(field, message % {"code": _code(character)}, "control")
         if character in _INVISIBLE and not as_found:
-            raise Invalid(field, f"The text has an invisible character (U+{ord(character):04X}) in it.", "invisible")
+            message = _("The text has an invisible character (%(code)s) in it.")
+            raise Invalid(field, message % {"code": _code(character)}, "invisible")
     cleaned = unicodedata.normalize("NFC", text).strip()
     if not any(unicodedata.category(character)[0] in "LNPS" for character in cleaned):
-        raise Invalid(field, "Please write something.", "empty")
+        raise Invalid(field, _("Please write something."), "empty")
     if len(cleaned) < min_length:
-        raise Invalid(field, f"At least {min_length} characters, please; this has {len(cleaned)}.", "too_short")
+        message = _("At least %(wanted)d characters, please; this has %(found)d.")
+        raise Invalid(field, message % {"wanted": min_length, "found": len(cleaned)}, "too_short")
     if len(cleaned) > max_length:
-        raise Invalid(field, f"At most {max_length} characters, please; this has {len(cleaned)}.", "too_long")
+        raise Invalid(field, _too_long(max_length, len(cleaned)), "too_long")
     return cleaned
+
+
+def _too_long(most: int, found: int) -> str:
+    return _("At most %(wanted)d characters, please; this has %(found)d.") % {"wanted": most, "found": found}
+
+
+def _code(character: str) -> str:
+    return f"U+{ord(character):04X}"
 
 
 def same_form(text: str) -> str:

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from annotators.ledger import credit
-from annotators.models import Annotator, LedgerEntry
+from annotators.models import Annotator
 from collection.enrolment import arm_of
 from collection.errors import Conflict, NothingToDo, NotYours
-from collection.models import Example, Experiment, Validation
-from collection.nudges import nudge
-from collection.quorum import Tally, decide, votes_wanted
-from collection.states import ExampleState, ExperimentState, RoundState, ValidationState
-from collection.texts import check_text
+from collection.models import Assignment, Example, Experiment, Validation
+from collection.quorum import Tally, votes_wanted
+from collection.settlement import settle_earlier, settle_locked, taken_back_until, unsettled
+from collection.states import AssignmentState, ExampleState, ExperimentState, RoundState, ValidationState
+from collection.texts import MAX_REASON, check_text
 from lifecycle.moves import LostRace, move, record
 
-MAX_REASON = 500
 # How many of the neediest examples are looked at for one that can use another validator.
 CANDIDATES = 100
 
@@ -46,9 +46,9 @@ def claim_validation(experiment: Experiment, annotator: Annotator) -> Validation
         # One lock an experiment: whoever hands out leases sees all that are out.
         experiment = Experiment.objects.select_for_update().get(pk=experiment.pk)
         if experiment.state == ExperimentState.PAUSED:
-            raise NothingToDo("paused", "This study is paused. Please come back later.")
+            raise NothingToDo("paused", _("This study is paused. Please come back later."))
         if experiment.state != ExperimentState.RUNNING:
-            raise NothingToDo("study_over", "This study is not collecting.")
+            raise NothingToDo("study_over", _("This study is not collecting."))
         now = timezone.now()
         standing = _leases(experiment).filter(annotator=annotator, expires_at__gt=now).first()
         if standing is not None:
@@ -58,7 +58,7 @@ def claim_validation(experiment: Experiment, annotator: Annotator) -> Validation
         )
         example = _neediest(experiment, annotator, pending, now)
         if example is None:
-            raise _empty(annotator, pending)
+            raise _empty(experiment, annotator, pending)
         return _lease(experiment, annotator, example, now)
 
 
@@ -79,7 +79,7 @@ def own_validation(key: uuid.UUID, annotator: Annotator) -> Validation:
 
 
 def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
-    """Record a vote, and with it whatever it decides: the example's state, and the pay that goes with it.
+    """Record a vote. It counts, with all that it decides, as soon as it cannot be taken back any more.
 
     The same vote again changes nothing. A vote that comes after others have decided is kept all the same. Raises
     Invalid for a label that the task does not have or a flag without reason, NotYours, and Conflict for a second,
@@ -89,18 +89,17 @@ def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
     experiment = validation.example.arm.experiment
     given = _checked(experiment, given)
     with transaction.atomic():
-        # The example's row is locked, so that of two last votes the second sees the first.
         example = Example.objects.select_for_update().get(pk=validation.example_id)
         validation = own_validation(key, annotator)
         if validation.state == ValidationState.VOTED:
             if (validation.label or None, validation.reason) != (given.label, given.reason):
-                raise Conflict("already_voted", "You have voted on this one already.")
+                raise Conflict("already_voted", _("You have voted on this one already."))
             return validation
         if example.annotator_id == annotator.pk:
             raise NotYours("validation")
         now = timezone.now()
         if validation.state == ValidationState.EXPIRED or validation.expires_at <= now:
-            raise Conflict("lease_expired", "Your time for this one is over. Please take the next one.")
+            raise Conflict("lease_expired", _("Your time for this one is over. Please take the next one."))
         move(
             validation,
             ValidationState.VOTED,
@@ -110,22 +109,59 @@ def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
             reason=given.reason,
             voted_at=now,
         )
-        credit(
-            annotator,
-            experiment.key,
-            LedgerEntry.Kind.VALIDATION,
-            f"validation:{validation.key}",
-            experiment.pay(experiment.validation_pay_minor),
-        )
-        if example.state == ExampleState.PENDING:
-            _decide(experiment, example)
+        if experiment.undo_seconds == 0:
+            settle_locked(validation, example)
+    if experiment.undo_seconds:
+        settle_earlier(validation)
     return validation
 
 
-def tally_of(example: Example) -> Tally:
-    """The votes on an example so far."""
-    votes = example.validations.filter(state=ValidationState.VOTED).values_list("label", flat=True)
-    return Tally.of(example.label, [label or None for label in votes])
+def last_vote(experiment: Experiment, annotator: Annotator) -> Validation | None:
+    """The vote that the annotator may take back now, if there is one."""
+    given = unsettled().filter(annotator=annotator, example__arm__experiment=experiment).last()
+    return given if given is not None and taken_back_until(given) > timezone.now() else None
+
+
+def undo(key: uuid.UUID, annotator: Annotator) -> Validation:
+    """Take back the last vote: it is a lease again, and any other lease of the validator ends.
+
+    Raises NotYours, and Conflict for a vote that counts already, is not the last one, or whose example was decided
+    or retracted meanwhile.
+    """
+    validation = own_validation(key, annotator)
+    experiment = validation.example.arm.experiment
+    try:
+        with transaction.atomic():
+            # The same lock as for handing out leases, then the example's, in the order in which a claim takes them.
+            Experiment.objects.select_for_update().get(pk=experiment.pk)
+            example = Example.objects.select_for_update().get(pk=validation.example_id)
+            validation = own_validation(key, annotator)
+            if validation.state == ValidationState.LEASED:
+                return validation
+            latest = last_vote(experiment, annotator)
+            if latest is None or latest.pk != validation.pk:
+                raise Conflict("too_late", _("This vote counts already and cannot be taken back."))
+            if example.state != ExampleState.PENDING:
+                raise Conflict("decided", _("This text was decided meanwhile."))
+            now = timezone.now()
+            for other in _leases(experiment).filter(annotator=annotator):
+                move(other, ValidationState.EXPIRED)
+            undone = {"label": validation.label, "flagged": validation.flagged, "reason": validation.reason}
+            move(
+                validation,
+                ValidationState.LEASED,
+                actor=annotator.user,
+                detail={"undone": undone},
+                where={"settled_at": None, "voted_at": validation.voted_at},
+                label="",
+                flagged=False,
+                reason="",
+                voted_at=None,
+                expires_at=now + dt.timedelta(seconds=experiment.lease_seconds),
+            )
+    except LostRace:
+        raise Conflict("too_late", _("This vote counts already and cannot be taken back.")) from None
+    return validation
 
 
 def expire_overdue() -> int:
@@ -133,30 +169,12 @@ def expire_overdue() -> int:
     ended = 0
     for validation in Validation.objects.filter(state=ValidationState.LEASED, expires_at__lte=timezone.now()):
         try:
-            move(validation, ValidationState.EXPIRED)
+            # The condition spares a lease that was taken anew since it was read.
+            move(validation, ValidationState.EXPIRED, where={"expires_at": validation.expires_at})
             ended += 1
         except LostRace:
             continue
     return ended
-
-
-def _decide(experiment: Experiment, example: Example) -> None:
-    outcome = decide(tally_of(example), experiment.quorum, experiment.max_validations)
-    if outcome is ExampleState.PENDING:
-        return
-    move(example, outcome, decided_at=timezone.now())
-    if outcome is ExampleState.ACCEPTED:
-        _credit_writer(experiment, example)
-    nudge()
-
-
-def _credit_writer(experiment: Experiment, example: Example) -> None:
-    """Base pay for an accepted example, and the bonus if it fooled the model. In the transaction of the acceptance."""
-    base = experiment.pay(experiment.base_pay_minor)
-    credit(example.annotator, experiment.key, LedgerEntry.Kind.BASE, f"example:{example.key}:base", base)
-    if example.attempt.fooled:
-        bonus = experiment.pay(experiment.fooling_bonus_minor)
-        credit(example.annotator, experiment.key, LedgerEntry.Kind.BONUS, f"example:{example.key}:bonus", bonus)
 
 
 def _checked(experiment: Experiment, given: Vote) -> Vote:
@@ -216,15 +234,43 @@ def _lease(experiment: Experiment, annotator: Annotator, example: Example, now: 
     return standing
 
 
-def _empty(annotator: Annotator, pending: QuerySet[Example]) -> NothingToDo:
+def _empty(experiment: Experiment, annotator: Annotator, pending: QuerySet[Example]) -> NothingToDo:
+    """Why there is nothing for this annotator, and when there may be."""
     waiting = pending.count()
     if waiting == 0:
-        return NothingToDo("none_waiting", "No texts wait for validation right now. Please come back later.")
+        return NothingToDo("none_waiting", f"{_('No texts wait for validation right now.')} {_coming(experiment)}")
     others = pending.exclude(annotator=annotator).exclude(pk__in=_seen_by(annotator)).count()
     if others == 0:
         return NothingToDo(
-            "only_own", f"{waiting} texts wait, but you wrote or validated each of them; others have to look at them."
+            "only_own",
+            ngettext(
+                "%(count)d text waits, but you wrote or validated it; others have to look at it.",
+                "%(count)d texts wait, but you wrote or validated each of them; others have to look at them.",
+                waiting,
+            )
+            % {"count": waiting},
         )
-    return NothingToDo(
-        "all_taken", f"{others} texts wait, and others are validating them. Please come back in a few minutes."
-    )
+    taken = ngettext(
+        "%(count)d text waits, and others are validating it.",
+        "%(count)d texts wait, and others are validating them.",
+        others,
+    ) % {"count": others}
+    soonest = _leases(experiment).filter(expires_at__gt=timezone.now()).order_by("expires_at").first()
+    if soonest is None:
+        return NothingToDo("all_taken", f"{taken} {_('Please come back in a few minutes.')}")
+    minutes = max(1, round((soonest.expires_at - timezone.now()).total_seconds() / 60))
+    again = _("If one is not done, it becomes free in %(minutes)d min.") % {"minutes": minutes}
+    return NothingToDo("all_taken", f"{taken} {again}")
+
+
+def _coming(experiment: Experiment) -> str:
+    writing = Assignment.objects.filter(
+        experiment=experiment, state=AssignmentState.LEASED, expires_at__gt=timezone.now()
+    ).count()
+    if not writing:
+        return _("There will be some when others have written; please come back later.")
+    return ngettext(
+        "%(count)d person is writing one now; please come back in a few minutes.",
+        "%(count)d people are writing now; please come back in a few minutes.",
+        writing,
+    ) % {"count": writing}

@@ -38,7 +38,8 @@ def draft(slug: str = "study", contexts: Sequence[str] = CONTEXTS, **settings: A
                 base_model="models/nli-minilm",
                 contexts=contexts if chosen.schema.context_field else (),
                 test_sets=test_sets,
-                settings=settings,
+                # Votes of tests count at once, unless a test says otherwise.
+                settings={"undo_seconds": 0, **settings},
             )
         )
 

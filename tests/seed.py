@@ -36,7 +36,7 @@ def main(plan: dict[str, object]) -> None:
             task=task("nli"),
             base_model=str(plan["base_model"]),
             contexts=CONTEXTS,
-            settings=plan["settings"],  # type: ignore[arg-type]
+            settings={"undo_seconds": 0, **plan["settings"]},  # type: ignore[dict-item]
         )
     )
     experiments.launch(experiment)

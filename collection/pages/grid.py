@@ -29,13 +29,14 @@ class Cell:
 
 def rounds_by_arm(experiment: Experiment) -> list[tuple[Arm, list[Cell]]]:
     """Each arm with its rounds so far."""
-    fooled = Q(examples__attempt__fooled=True)
+    # What its writer took back was never collected.
+    fooled = Q(examples__attempt__fooled=True) & ~Q(examples__state=ExampleState.RETRACTED)
     agreed = Q(examples__state=ExampleState.ACCEPTED)
     found = (
         Round.objects.filter(arm__experiment=experiment)
         .select_related("arm", "model_version", "training_run", "trained_version")
         .annotate(
-            collected=Count("examples"),
+            collected=Count("examples", filter=~Q(examples__state=ExampleState.RETRACTED)),
             accepted=Count("examples", filter=agreed),
             fooled=Count("examples", filter=fooled),
             validated=Count("examples", filter=fooled & agreed),

@@ -26,7 +26,8 @@ def _collection(experiment: Experiment) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for round_ in _rounds(experiment):
-        counts = Example.objects.filter(round=round_).aggregate(
+        collected = Example.objects.filter(round=round_).exclude(state=ExampleState.RETRACTED)
+        counts = collected.aggregate(
             collected=Count("pk"),
             accepted=Count("pk", filter=Q(state=ExampleState.ACCEPTED)),
             fooled=Count("pk", filter=Q(attempt__fooled=True)),

@@ -110,6 +110,8 @@ class Command(BaseCommand):
                 "start_from": options["start_from"],
                 "recipe": _recipe(options["recipe"]),
                 "lease_seconds": 86400,
+                # Nobody takes a simulated vote back.
+                "undo_seconds": 0,
             }
             standing = experiments.create(
                 experiments.Plan(

@@ -1,0 +1,153 @@
+"""What an annotator is told of an experiment: progress, own examples and their fate, the leaderboard, inspiration.
+
+Nothing here tells which arm somebody is in; where an arm shows no model, nothing is told that only a model can tell.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from annotators.ledger import Account, accounts
+from annotators.models import Annotator
+from annotators.money import Money
+from collection.models import Arm, Example, Experiment, Round, Validation
+from collection.settlement import unsettled_votes
+from collection.states import ExampleState
+
+INSPIRATIONS = 3
+LEADERS = 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the round is, and the annotator's own examples in the experiment by fate."""
+
+    round_accepted: int
+    quota: int
+    written: int
+    accepted: int
+    pending: int
+    pending_fooled: int
+
+    def waiting_pay(self, experiment: Experiment) -> Money:
+        """What the examples that wait for validation bring if all of them are accepted."""
+        minor = self.pending * experiment.base_pay_minor + self.pending_fooled * experiment.fooling_bonus_minor
+        return experiment.pay(minor)
+
+
+def progress(arm: Arm, annotator: Annotator, round_: Round | None) -> Progress:
+    """The progress of an annotator of this arm, in one query."""
+    mine, here = Q(annotator=annotator), Q(round=round_)
+    pending, agreed = Q(state=ExampleState.PENDING), Q(state=ExampleState.ACCEPTED)
+    counts = (
+        Example.objects.filter(mine | here if round_ else mine, arm=arm)
+        .exclude(state=ExampleState.RETRACTED)
+        .aggregate(
+            round_accepted=Count("pk", filter=here & agreed),
+            written=Count("pk", filter=mine),
+            accepted=Count("pk", filter=mine & agreed),
+            pending=Count("pk", filter=mine & pending),
+            pending_fooled=Count("pk", filter=mine & pending & Q(attempt__fooled=True)),
+        )
+    )
+    return Progress(quota=round_.quota if round_ else 0, **counts)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """An annotator's money in a study: what waits for others, what is earned and not paid out, what is paid out."""
+
+    waiting: Money
+    due: Money
+    paid: Money
+
+
+def statement(experiment: Experiment, annotator: Annotator, so_far: Progress) -> Statement:
+    """Where an annotator stands with an experiment, in its currency. ``waiting`` is the most that it can be."""
+    found = accounts(annotator, [experiment.key]).get(experiment.key, [])
+    nothing = Account(experiment.pay(0), experiment.pay(0))
+    account = next((item for item in found if item.earned.currency == experiment.currency), nothing)
+    votes = experiment.pay(unsettled_votes(annotator, experiment) * experiment.validation_pay_minor)
+    return Statement(so_far.waiting_pay(experiment) + votes, account.due, account.paid)
+
+
+def own_examples(experiment: Experiment, annotator: Annotator, before: int | None = None) -> QuerySet[Example]:
+    """The annotator's examples, newest first, from below a number on."""
+    mine = Example.objects.filter(arm__experiment=experiment, annotator=annotator)
+    mine = mine if before is None else mine.filter(pk__lt=before)
+    return mine.select_related("attempt__context", "round", "arm").order_by("-pk")
+
+
+def reasons(examples: list[Example]) -> dict[int, list[Validation]]:
+    """The votes that count on decided examples, by example: what validators said, and not who they are."""
+    decided = [item for item in examples if item.state not in (ExampleState.PENDING, ExampleState.RETRACTED)]
+    found: dict[int, list[Validation]] = defaultdict(list)
+    votes = Validation.objects.filter(example__in=decided).exclude(settled_at=None)
+    # Shuffled by a fixed order that is not the order of voting.
+    for vote in sorted(votes, key=lambda vote: str(vote.key)):
+        found[vote.example_id].append(vote)
+    return found
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A line of the leaderboard. ``vmer`` is None where no model is shown; ``name`` is empty for oneself unnamed."""
+
+    name: str
+    is_me: bool
+    collected: int
+    accepted: int
+    validated: int
+    vmer: float | None
+
+
+def leaderboard(experiment: Experiment, arm: Arm, annotator: Annotator) -> list[Leader]:
+    """Who has most accepted examples in the annotator's own group: those who have chosen to be named, and oneself.
+
+    Ordered by validated fooling examples where a model is shown, then by accepted ones. Other groups are not shown:
+    what they are measured by would tell what they see.
+    """
+    fooled = Q(attempt__fooled=True)
+    rows = (
+        Example.objects.filter(arm=arm)
+        .exclude(state=ExampleState.RETRACTED)
+        .exclude(~Q(annotator=annotator), annotator__public_name="")
+        .values("annotator", "annotator__public_name")
+        .annotate(
+            collected=Count("pk"),
+            accepted=Count("pk", filter=Q(state=ExampleState.ACCEPTED)),
+            validated=Count("pk", filter=Q(state=ExampleState.ACCEPTED) & fooled),
+        )
+        .order_by(*(("-validated",) if arm.shows_model else ()), "-accepted", "annotator")
+    )
+    return [
+        Leader(
+            name=row["annotator__public_name"],
+            is_me=row["annotator"] == annotator.pk,
+            collected=row["collected"],
+            accepted=row["accepted"],
+            validated=row["validated"],
+            vmer=row["validated"] / row["collected"] if arm.shows_model else None,
+        )
+        for row in rows[:LEADERS]
+    ]
+
+
+def inspirations(experiment: Experiment, arm: Arm, round_: Round) -> list[Example]:
+    """Accepted examples of the arm's earlier rounds, if the experiment shows them: the same ones to all of a round.
+
+    Where a model is shown, those that fooled it. In every arm it is the same number at most, drawn by the seed.
+    """
+    if not experiment.inspiration:
+        return []
+    earlier = Example.objects.filter(arm=arm, round__number__lt=round_.number, state=ExampleState.ACCEPTED)
+    if arm.shows_model:
+        earlier = earlier.filter(attempt__fooled=True)
+    keys = list(earlier.order_by("pk").values_list("pk", flat=True))
+    chooser = random.Random(f"inspiration:{experiment.seed}:{arm.slug}:{round_.number}")
+    chosen = chooser.sample(keys, min(INSPIRATIONS, len(keys)))
+    return list(Example.objects.filter(pk__in=chosen).select_related("attempt").order_by("pk"))
