@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from annotators.blocks import permuted_block_group
 from annotators.models import Annotator, Enrolment, EnrolmentPlan
@@ -20,6 +20,17 @@ def annotator_of(user: AbstractBaseUser, platform: str = "inhouse", platform_id:
     return annotator
 
 
+def name_publicly(annotator: Annotator, name: str) -> bool:
+    """Show an annotator on leaderboards by this name, or by none if it is empty. False if somebody else has it."""
+    try:
+        with transaction.atomic():
+            Annotator.objects.filter(pk=annotator.pk).update(public_name=name)
+    except IntegrityError:
+        return False
+    annotator.public_name = name
+    return True
+
+
 def plan_study(study: uuid.UUID, groups: Sequence[str], seed: int) -> EnrolmentPlan:
     """Make the enrolment plan of a study, once; later calls give the plan that stands."""
     plan, _ = EnrolmentPlan.objects.get_or_create(study=study, defaults={"groups": list(groups), "seed": seed})
@@ -29,6 +40,11 @@ def plan_study(study: uuid.UUID, groups: Sequence[str], seed: int) -> EnrolmentP
 def enrolment_in(study: uuid.UUID, annotator: Annotator) -> Enrolment | None:
     """The annotator's enrolment in a study, if there is one."""
     return Enrolment.objects.filter(plan__study=study, annotator=annotator).first()
+
+
+def enrolled_studies(annotator: Annotator) -> set[uuid.UUID]:
+    """The studies that an annotator is enrolled in."""
+    return set(Enrolment.objects.filter(annotator=annotator).values_list("plan__study", flat=True))
 
 
 def enrol(study: uuid.UUID, annotator: Annotator) -> Enrolment:

@@ -9,6 +9,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
 
 from annotators.money import Money
 from lifecycle.append_only import AppendOnly
@@ -26,7 +27,12 @@ class Annotator(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["platform", "platform_id"], name="one_annotator_a_platform_id")]
+        constraints = [
+            models.UniqueConstraint(fields=["platform", "platform_id"], name="one_annotator_a_platform_id"),
+            models.UniqueConstraint(
+                Lower("public_name"), condition=~models.Q(public_name=""), name="one_annotator_a_public_name"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"annotator {str(self.key)[:8]}"

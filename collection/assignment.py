@@ -68,7 +68,7 @@ def held_assignment(experiment: Experiment, annotator: Annotator) -> Assignment 
 
 def whole() -> QuerySet[Assignment]:
     """Assignments with all that a writer's page and a verdict need, in two queries: the second has the attempts."""
-    related = ("annotator", "round__arm", "round__model_version", "experiment__task", "context")
+    related = ("annotator", "round__arm", "round__model_version", "experiment__task", "context", "draft")
     attempts = Prefetch("attempts", Attempt.objects.select_related("model_version").order_by("index"))
     return Assignment.objects.select_related(*related).prefetch_related(attempts)
 

@@ -50,11 +50,6 @@ def save_draft(key: uuid.UUID, annotator: Annotator, typed: Mapping[str, object]
     return draft
 
 
-def draft_of(assignment: Assignment) -> Draft | None:
-    """What is typed for an assignment, if anything was kept."""
-    return Draft.objects.filter(assignment=assignment).first()
-
-
 def left_over(experiment: Experiment, annotator: Annotator, but: Assignment | None = None) -> dict[str, str]:
     """What was typed for the annotator's last assignment, if it was lost before it was submitted."""
     mine = Assignment.objects.filter(experiment=experiment, annotator=annotator).select_related("draft")

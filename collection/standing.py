@@ -8,15 +8,17 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from annotators.enrolment import enrolled_studies
 from annotators.ledger import Account, accounts
 from annotators.models import Annotator
 from annotators.money import Money
 from collection.models import Arm, Example, Experiment, Round, Validation
-from collection.settlement import unsettled_votes
-from collection.states import ExampleState
+from collection.settlement import unsettled, unsettled_votes
+from collection.states import ExampleState, ExperimentState, ValidationState
 
 INSPIRATIONS = 3
 LEADERS = 20
@@ -68,11 +70,54 @@ class Statement:
 
 def statement(experiment: Experiment, annotator: Annotator, so_far: Progress) -> Statement:
     """Where an annotator stands with an experiment, in its currency. ``waiting`` is the most that it can be."""
-    found = accounts(annotator, [experiment.key]).get(experiment.key, [])
-    nothing = Account(experiment.pay(0), experiment.pay(0))
-    account = next((item for item in found if item.earned.currency == experiment.currency), nothing)
+    account = _account(experiment, accounts(annotator, [experiment.key]).get(experiment.key, []))
     votes = experiment.pay(unsettled_votes(annotator, experiment) * experiment.validation_pay_minor)
     return Statement(so_far.waiting_pay(experiment) + votes, account.due, account.paid)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its annotator's home page shows it; ``money`` is None for one that was not joined."""
+
+    experiment: Experiment
+    money: Statement | None
+
+    @property
+    def open(self) -> bool:
+        """Whether it hands out work now."""
+        return self.experiment.state == ExperimentState.RUNNING
+
+
+def studies(annotator: Annotator, most: int = 50) -> list[Study]:
+    """The studies that an annotator has joined or may join, newest first, in five queries however many there are."""
+    shown = Experiment.objects.exclude(state__in=(ExperimentState.DRAFT, ExperimentState.PREPARING))
+    joined = enrolled_studies(annotator)
+    mine = shown.filter(Q(key__in=joined) | Q(state=ExperimentState.RUNNING)).select_related("task").order_by("-pk")
+    experiments = list(mine[:most])
+    found = accounts(annotator, [item.key for item in experiments])
+    pending = Q(state=ExampleState.PENDING)
+    texts = dict(_counted(Example.objects.filter(pending, annotator=annotator), "arm__experiment"))
+    fooled = Q(attempt__fooled=True)
+    bonuses = dict(_counted(Example.objects.filter(pending, fooled, annotator=annotator), "arm__experiment"))
+    votes = dict(_counted(unsettled().filter(annotator=annotator), "example__arm__experiment"))
+    rows = []
+    for item in experiments:
+        waiting = (
+            texts.get(item.pk, 0) * item.base_pay_minor
+            + bonuses.get(item.pk, 0) * item.fooling_bonus_minor
+            + votes.get(item.pk, 0) * item.validation_pay_minor
+        )
+        account = _account(item, found.get(item.key, []))
+        money = Statement(item.pay(waiting), account.due, account.paid) if item.key in joined else None
+        rows.append(Study(item, money))
+    return rows
+
+
+def votes_given(experiment: Experiment, annotator: Annotator) -> int:
+    """How many texts an annotator has validated in an experiment."""
+    return Validation.objects.filter(
+        annotator=annotator, state=ValidationState.VOTED, example__arm__experiment=experiment
+    ).count()
 
 
 def own_examples(experiment: Experiment, annotator: Annotator, before: int | None = None) -> QuerySet[Example]:
@@ -151,3 +196,12 @@ def inspirations(experiment: Experiment, arm: Arm, round_: Round) -> list[Exampl
     chooser = random.Random(f"inspiration:{experiment.seed}:{arm.slug}:{round_.number}")
     chosen = chooser.sample(keys, min(INSPIRATIONS, len(keys)))
     return list(Example.objects.filter(pk__in=chosen).select_related("attempt").order_by("pk"))
+
+
+def _account(experiment: Experiment, found: list[Account]) -> Account:
+    nothing = Account(experiment.pay(0), experiment.pay(0))
+    return next((item for item in found if item.earned.currency == experiment.currency), nothing)
+
+
+def _counted(rows: QuerySet[Any], by: str) -> list[tuple[int, int]]:
+    return list(rows.order_by().values_list(by).annotate(Count("pk")))

@@ -265,6 +265,8 @@ def _store(
                 setattr(stored, name, value)
         stored.save(force_insert=True)
         record(stored, AttemptState(stored.state))
+        # Its attempts were read before this one was stored.
+        assignment.refresh_from_db(fields=["attempts"])
         if stored.state == AttemptState.WAITING:
             nudge()
     return stored

@@ -15,7 +15,7 @@ def settle_votes(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotators', '0003_annotators_pages'),
+        ('annotators', '0003_public_name'),
         ('collection', '0001_initial'),
         ('modelserver', '0002_append_only'),
     ]

@@ -1,9 +1,8 @@
-"""Home for everybody, and the live view of an experiment for researchers."""
+"""The live view of an experiment, for researchers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, user_passes_test
@@ -13,18 +12,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from annotators.enrolment import enrolment_in
-from annotators.ledger import earned
 from collection import experiments
-from collection.enrolment import enrol
 from collection.errors import Refused
 from collection.models import Experiment
 from collection.pages.grid import last_events, rounds_by_arm, versions_by_test_set
-from collection.pages.people import NOT_LAUNCHED, annotator, launched
 from collection.states import ExperimentState
 
 
-def _is_staff(user: AbstractBaseUser | AnonymousUser) -> bool:
+def is_staff(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether somebody may see whole experiments and decide about examples."""
     return bool(getattr(user, "is_staff", False))
 
 
@@ -37,36 +33,7 @@ ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
 
 
 @login_required
-@never_cache
-@require_GET
-def home(request: HttpRequest) -> HttpResponse:
-    """The studies that are open to the annotator, with what was earned; for staff every experiment."""
-    who = annotator(request)
-    open_to_me: list[dict[str, Any]] = []
-    for experiment in Experiment.objects.exclude(state__in=NOT_LAUNCHED).select_related("task").order_by("-pk")[:50]:
-        enrolled = enrolment_in(experiment.key, who) is not None
-        if enrolled or experiment.state == ExperimentState.RUNNING:
-            mine = earned(who, experiment.key) if enrolled else []
-            open_to_me.append({"experiment": experiment, "enrolled": enrolled, "earned": mine})
-    staff = request.user.is_staff
-    everything = Experiment.objects.select_related("task").order_by("-pk")[:100] if staff else ()
-    return render(request, "collection/home.html", {"studies": open_to_me, "experiments": everything})
-
-
-@login_required
-@require_POST
-def join(request: HttpRequest, slug: str) -> HttpResponse:
-    """Enrol; the arm stays secret."""
-    try:
-        enrol(launched(slug), annotator(request))
-    except Refused as error:
-        messages.warning(request, error.message)
-        return redirect("home")
-    return redirect("write", slug=slug)
-
-
-@login_required
-@user_passes_test(_is_staff, login_url="home", redirect_field_name=None)
+@user_passes_test(is_staff, login_url="home", redirect_field_name=None)
 @never_cache
 @require_GET
 def live(request: HttpRequest, slug: str) -> HttpResponse:
@@ -84,7 +51,7 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @login_required
-@user_passes_test(_is_staff, login_url="home", redirect_field_name=None)
+@user_passes_test(is_staff, login_url="home", redirect_field_name=None)
 @require_POST
 def act(request: HttpRequest, slug: str) -> HttpResponse:
     """Launch, pause, resume or end."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+
+from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
 
 from annotators.enrolment import annotator_of
 from annotators.models import Annotator
+from collection.errors import Invalid
 from collection.models import Experiment
 from collection.states import ExperimentState
 
@@ -23,3 +28,22 @@ def annotator(request: HttpRequest) -> Annotator:
 def launched(slug: str) -> Experiment:
     """An experiment that has been launched; 404 for any other."""
     return get_object_or_404(Experiment.objects.exclude(state__in=NOT_LAUNCHED).select_related("task"), slug=slug)
+
+
+def sent_home(request: HttpRequest) -> HttpResponse:
+    """For somebody who has not joined the study: home, where it can be joined."""
+    messages.info(request, _("Please join this study first."))
+    return redirect("home")
+
+
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether a part of the page will do: htmx asks, and not to go back in its history."""
+    return bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+
+
+def sent_key(request: HttpRequest, field: str) -> uuid.UUID:
+    """A key that a form sends back. Raises Invalid if it is none."""
+    try:
+        return uuid.UUID(request.POST.get(field, ""))
+    except ValueError:
+        raise Invalid(field, _("Please load the page again.")) from None

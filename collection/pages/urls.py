@@ -1,17 +1,23 @@
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
 
-from collection.pages import annotate, overview
+from collection.pages import experts, login, mine, overview, validating, writing
 
 urlpatterns = [
-    path("login/", LoginView.as_view(template_name="collection/login.html"), name="login"),
+    path("login/", login.KeepingLoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("", overview.home, name="home"),
-    path("studies/<slug:slug>/join/", overview.join, name="join"),
+    path("language/", include("django.conf.urls.i18n")),
+    path("", mine.home, name="home"),
     path("studies/<slug:slug>/", overview.live, name="live"),
     path("studies/<slug:slug>/act/", overview.act, name="act"),
-    path("studies/<slug:slug>/write/", annotate.write, name="write"),
-    path("studies/<slug:slug>/validate/", annotate.validate, name="validate"),
+    path("studies/<slug:slug>/experts/", experts.experts, name="experts"),
+    path("studies/<slug:slug>/join/", mine.join, name="join"),
+    path("studies/<slug:slug>/write/", writing.write, name="write"),
+    path("studies/<slug:slug>/draft/", writing.draft, name="draft"),
+    path("studies/<slug:slug>/validate/", validating.validate, name="validate"),
+    path("studies/<slug:slug>/mine/", mine.mine, name="mine"),
+    path("studies/<slug:slug>/leaders/", mine.leaders, name="leaders"),
+    path("studies/<slug:slug>/practice/", mine.practice, name="practice"),
 ]

@@ -26,7 +26,7 @@ def experiment() -> Experiment:
 def model(monkeypatch: pytest.MonkeyPatch) -> FakeModelClient:
     """A model that always says entailment."""
     fake = factories.client_that_says("entailment")
-    monkeypatch.setattr("collection.pages.annotate.registry.model_client", lambda: fake)
+    monkeypatch.setattr("collection.pages.writing.registry.model_client", lambda: fake)
     return fake
 
 
@@ -104,7 +104,7 @@ def test_write_see_the_verdict_submit_and_validate(experiment: Experiment, model
     shown = ben.get("/studies/study/validate/").content.decode()
     assert stored.texts[1] in shown
     assert "fool" not in shown
-    ben.post("/studies/study/validate/", {"validation": lease.key, "label": held.target_label})
+    ben.post("/studies/study/validate/", {"action": "vote", "validation": lease.key, "label": held.target_label})
     assert Example.objects.get().state == "accepted"
     assert "0.10 USD" in client.get("/").content.decode()
 

@@ -1,0 +1,167 @@
+"""Home for everybody; one's own examples and their fate; the leaderboard; trying the model for practice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotators.enrolment import enrolment_in, name_publicly
+from annotators.models import Annotator
+from collection import sandbox, standing, submission
+from collection.enrolment import enrol
+from collection.errors import Invalid, Refused
+from collection.models import Arm, Experiment
+from collection.pages.login import login_keeps_text
+from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key
+from collection.pages.verdict import shares
+from collection.texts import check_text
+from modelserver import registry
+
+PAGE = 20
+LONGEST_NAME = 30
+
+
+@never_cache
+@login_keeps_text
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The studies that are open to the annotator, and what was earned in each; for staff every experiment."""
+    page: dict[str, Any] = {"studies": standing.studies(annotator(request))}
+    if request.user.is_staff:
+        page["experiments"] = Experiment.objects.select_related("task").order_by("-pk")[:100]
+    return render(request, "collection/home.html", page)
+
+
+@login_keeps_text
+@require_POST
+def join(request: HttpRequest, slug: str) -> HttpResponse:
+    """Enrol; the arm stays secret."""
+    try:
+        enrol(launched(slug), annotator(request))
+    except Refused as error:
+        messages.warning(request, error.message)
+        return redirect("home")
+    return redirect("write", slug=slug)
+
+
+@never_cache
+@login_keeps_text
+@require_http_methods(["GET", "POST"])
+def mine(request: HttpRequest, slug: str) -> HttpResponse:
+    """One's own examples with what became of them and why; one that waits can be taken back."""
+    experiment, who = launched(slug), annotator(request)
+    if request.method == "POST":
+        try:
+            submission.retract(sent_key(request, "example"), who)
+            messages.success(request, _("Taken back. It is no part of the data any more."))
+        except Refused as refusal:
+            messages.warning(request, refusal.message)
+        return redirect("mine", slug=slug)
+    arm = _arm(experiment, who)
+    if arm is None:
+        return sent_home(request)
+    before = request.GET.get("before", "")
+    if before and not (before.isascii() and before.isdigit() and len(before) < 19):
+        raise Http404
+    examples = list(standing.own_examples(experiment, who, int(before) if before else None)[: PAGE + 1])
+    more = examples[PAGE - 1].pk if len(examples) > PAGE else None
+    said = standing.reasons(examples[:PAGE])
+    schema = experiment.task.schema
+    titles = {label.name: label.title for label in schema.labels}
+    rows = [
+        {
+            "example": item,
+            "texts": [(part, text) for part, text in zip(schema.fields, item.attempt.texts, strict=True)],
+            "label": titles.get(item.label, item.label),
+            "votes": [(titles.get(vote.label, ""), vote) for vote in said.get(item.pk, [])],
+        }
+        for item in examples[:PAGE]
+    ]
+    so_far = standing.progress(arm, who, None)
+    page = {
+        "experiment": experiment,
+        "rows": rows,
+        "more": more,
+        "shows_model": arm.shows_model,
+        "progress": so_far,
+        "money": standing.statement(experiment, who, so_far),
+    }
+    return render(request, "collection/mine.html", page)
+
+
+@never_cache
+@login_keeps_text
+@require_http_methods(["GET", "POST"])
+def leaders(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who has most accepted texts, of those who want to be named; a form to be named or not."""
+    experiment, who = launched(slug), annotator(request)
+    if not experiment.leaderboard:
+        raise Http404
+    arm = _arm(experiment, who)
+    if arm is None:
+        return sent_home(request)
+    problem: Invalid | None = None
+    if request.method == "POST":
+        try:
+            _name(who, request.POST.get("public_name", ""))
+            return redirect("leaders", slug=slug)
+        except Invalid as invalid:
+            problem = invalid
+    page = {
+        "experiment": experiment,
+        "rows": standing.leaderboard(experiment, arm, who),
+        "shows_model": arm.shows_model,
+        "name": request.POST.get("public_name", who.public_name) if problem else who.public_name,
+        "problem": problem,
+    }
+    return render(request, "collection/leaders.html", page, status=422 if problem else 200)
+
+
+@never_cache
+@login_keeps_text
+@require_http_methods(["GET", "POST"])
+def practice(request: HttpRequest, slug: str) -> HttpResponse:
+    """The sandbox: any text, the model's verdict, nothing stored."""
+    experiment, who = launched(slug), annotator(request)
+    arm = _arm(experiment, who)
+    if arm is None or not sandbox.offers_sandbox(experiment, shows_model=arm.shows_model):
+        # The same answer for an arm without a model as for a study without a sandbox.
+        raise Http404
+    schema = experiment.task.schema
+    typed = {item.name: request.POST.get(item.name, "") for item in schema.fields}
+    tried: sandbox.Tried | None = None
+    refusal: Refused | None = None
+    if request.method == "POST":
+        try:
+            tried = sandbox.try_out(experiment, who, dict(typed), registry.model_client())
+        except Refused as refused:
+            refusal = refused
+    found = tried.prediction if tried else None
+    page = {
+        "experiment": experiment,
+        "fields": [(item, typed[item.name]) for item in schema.fields],
+        "tried": tried,
+        "shares": shares(schema, found.label, found.probabilities) if found else (),
+        "refusal": refusal,
+        "problem": refusal if isinstance(refusal, Invalid) else None,
+    }
+    status = 200 if refusal is None else 422 if isinstance(refusal, Invalid) else 409
+    template = "collection/bench.html" if by_htmx(request) else "collection/practice.html"
+    return render(request, template, page, status=status)
+
+
+def _arm(experiment: Experiment, who: Annotator) -> Arm | None:
+    enrolled = enrolment_in(experiment.key, who)
+    return experiment.arms.get(slug=enrolled.group) if enrolled else None
+
+
+def _name(who: Annotator, name: str) -> None:
+    wanted = check_text("public_name", name, max_length=LONGEST_NAME) if name.strip() else ""
+    if not name_publicly(who, wanted):
+        raise Invalid("public_name", _("Somebody else has this name already."), "taken")
