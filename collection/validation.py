@@ -133,7 +133,8 @@ def expire_overdue() -> int:
     ended = 0
     for validation in Validation.objects.filter(state=ValidationState.LEASED, expires_at__lte=timezone.now()):
         try:
-            move(validation, ValidationState.EXPIRED)
+            # The condition spares a lease that was taken anew since it was read.
+            move(validation, ValidationState.EXPIRED, where={"expires_at": validation.expires_at})
             ended += 1
         except LostRace:
             continue
