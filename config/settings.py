@@ -17,7 +17,7 @@ DEBUG = env.switch("DEBUG", False)
 
 if PRODUCTION:
     SECRET_KEY = env.required("SECRET_KEY", "it signs sessions", least=50)
-    ALLOWED_HOSTS = [*filter(None, env.required("ALLOWED_HOSTS", "the host names of this site").split(","))]
+    ALLOWED_HOSTS = env.required_words("ALLOWED_HOSTS", "the host names of this site")
     if DEBUG or "*" in ALLOWED_HOSTS:
         raise ImproperlyConfigured("DEBUG and ALLOWED_HOSTS=* are refused in production.")
 else:
