@@ -154,8 +154,9 @@ def _broker() -> tuple[str, dict[str, Any]]:
         }
     if not url.startswith(("redis://", "rediss://")):
         raise ImproperlyConfigured("BROKER_URL must be filesystem:// or a redis:// URL.")
-    # A request must never hang on a broker that is away: the nudge is dropped and reconcile does without it.
-    return url, {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 1}
+    # A request must never hang on a broker that is away: the nudge is dropped and reconcile does without it. Without
+    # max_retries kombu sleeps and tries again; workers and beat wait for their broker by settings of their own.
+    return url, {"visibility_timeout": 3600, "socket_timeout": 2, "socket_connect_timeout": 1, "max_retries": 0}
 
 
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = _broker()

@@ -18,6 +18,18 @@ import json
 from config import settings
 print(json.dumps([settings.ALLOWED_HOSTS, settings.CSRF_TRUSTED_ORIGINS, str(settings.DATA_DIR)]))
 """
+NUDGE = """
+import sys
+import django
+django.setup()
+import config.celery
+from django.conf import settings
+from collection import nudges
+attempts = []
+sys.addaudithook(lambda event, args: attempts.append(args[1]) if event == "socket.connect" else None)
+nudges.nudge()
+print(len(attempts))
+"""
 
 
 @pytest.fixture
@@ -56,3 +68,9 @@ def test_production_needs_hosts_and_not_all_of_them(environment: dict[str, str],
     read = python(READ, environment | {"ALLOWED_HOSTS": hosts})
     assert read.returncode != 0
     assert said in read.stderr
+
+
+def test_a_nudge_tries_a_broker_that_is_away_once_and_waits_for_no_other(environment: dict[str, str]) -> None:
+    nudged = python(NUDGE, environment)
+    assert "could not reach the broker" in nudged.stderr
+    assert nudged.stdout == "1\n"
