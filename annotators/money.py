@@ -22,7 +22,7 @@ class Money:
     def __post_init__(self) -> None:
         if isinstance(self.minor, bool) or not isinstance(self.minor, int):
             raise ValueError("amount: must be a whole number of minor units")
-        if not CURRENCY.fullmatch(self.currency):
+        if not isinstance(self.currency, str) or not CURRENCY.fullmatch(self.currency):
             raise ValueError("currency: must be three capital letters (ISO 4217)")
 
     def __add__(self, other: Money) -> Money:

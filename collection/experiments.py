@@ -31,6 +31,8 @@ THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
 _POSITIVE = ("rounds", "quota", "quorum", "max_validations", "max_tries", "lease_seconds")
 _NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds")
 _SWITCHES = ("sandbox", "inspiration", "leaderboard")
+_CHOICES = {"label_policy": Experiment.Labels.values, "start_from": Experiment.StartFrom.values}
+_SETTINGS = frozenset({*_POSITIVE, *_NOT_NEGATIVE, *_SWITCHES, *_CHOICES, "max_skips", "seed", "currency", "recipe"})
 LARGEST = 1_000_000
 
 
@@ -70,7 +72,7 @@ def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:
         with transaction.atomic():
             experiment = Experiment.objects.create(
                 slug=_slug("slug", plan.slug),
-                name=plan.name,
+                name=check_text("name", plan.name, max_length=100),
                 task=plan.task,
                 owner_id=owner.pk if owner else None,
                 base_model=plan.base_model,
@@ -172,18 +174,21 @@ def _slug(field_name: str, slug: str) -> str:
 
 
 def _check_settings(plan: Plan) -> None:
-    known = {item.name for item in Experiment._meta.get_fields()}
     for name in plan.settings:
-        if name not in known:
+        if name not in _SETTINGS:
             raise Invalid(name, "There is no such setting.", "unknown_field")
     for names, low in ((_POSITIVE, 1), (_NOT_NEGATIVE, 0)):
         for name in names:
-            value = plan.settings.get(name, low)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= LARGEST:
-                raise Invalid(name, f"Must be a whole number from {low} to {LARGEST}.")
+            _whole(name, plan.settings.get(name, low), low, LARGEST)
     for name in _SWITCHES:
         if not isinstance(plan.settings.get(name, False), bool):
             raise Invalid(name, "Must be true or false.")
+    if plan.settings.get("max_skips") is not None:
+        _whole("max_skips", plan.settings["max_skips"], 0, LARGEST)
+    _whole("seed", plan.settings.get("seed", 0), -(2**63), 2**63 - 1)
+    for name, values in _CHOICES.items():
+        if plan.settings.get(name, values[0]) not in values:
+            raise Invalid(name, f"Must be one of: {', '.join(values)}.")
     quorum = plan.settings.get("quorum", Experiment._meta.get_field("quorum").default)
     if plan.settings.get("max_validations", Experiment._meta.get_field("max_validations").default) < quorum:
         raise Invalid("max_validations", "Must not be below the quorum.")
@@ -197,10 +202,17 @@ def _check_settings(plan: Plan) -> None:
         raise Invalid(f"recipe.{error.field}", error.message) from None
     if not plan.arms or len({slug for slug, _ in plan.arms}) != len(plan.arms):
         raise Invalid("arms", "Needs at least one arm, each with a name of its own.")
+    if any(len(slug) > 30 or kind not in list(ArmKind) for slug, kind in plan.arms):
+        raise Invalid("arms", f"Names have at most 30 characters; kinds are {', '.join(ArmKind)}.")
     for item in plan.test_sets:
         if item.task_id != plan.task.pk:
             raise Invalid("test_sets", f"{item.slug} belongs to another task.")
     _check_base_model(plan.base_model)
+
+
+def _whole(field_name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise Invalid(field_name, f"Must be a whole number from {low} to {high}.")
 
 
 def _check_base_model(name: str) -> None:

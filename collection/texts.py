@@ -12,13 +12,45 @@ from django.utils.translation import gettext as _
 from collection.errors import Invalid
 
 # Invisible characters that change what is seen or compared: directional overrides and isolates (the marks
-# U+200E/F and right-to-left letters are fine), zero-width space, word joiner, byte-order mark. The joiners
-# U+200C/D stay: Persian, Hindi and emoji are written with them.
-_INVISIBLE = frozenset("\u200b\u2060\ufeff" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))))
+# U+200E/F and right-to-left letters are fine), zero-width space, word joiner, byte-order mark, soft hyphen, letters
+# that show as nothing (Hangul fillers, the Braille blank), invisible operators, annotation marks, and tags, in which
+# a whole hidden text can be written. The joiners U+200C/D and U+180E stay: Persian, Hindi, emoji and Mongolian are
+# written with them.
+_BLANK = "\u2800"
+_INVISIBLE = frozenset(
+    f"{_BLANK}\u200b\ufeff\u00ad\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+    + "".join(
+        chr(code)
+        for first, last in ((0x202A, 0x202E), (0x2060, 0x206F), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F))
+        for code in range(first, last + 1)
+    )
+)
+# The flags of England, Scotland, Wales and the like: a black flag with its region in a few tags.
+_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
+_VARIATION_SELECTORS = frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 # The longest reason for a flag or a vote, in characters.
 MAX_REASON = 500
 _BREAKS = frozenset("\n\t\r")
-_NOT_WORD = re.compile(r"[\W_]+")
+# In a text of letters, digits, marks and spaces alone: the marks with nothing before them that they could stand on.
+_LONE_MARKS = re.compile(r"(?<!\S)[^\w\s]+")
+
+
+class _Compared(dict[int, str]):
+    """What ``str.translate`` makes of each character for a comparison, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        character, category = chr(code), unicodedata.category(chr(code))
+        unseen = category == "Cf" or character in _INVISIBLE or character in _VARIATION_SELECTORS
+        if unseen and character != _BLANK:
+            # Nothing to a reader: it must not part a word, or a copy with a joiner in it would be no copy.
+            self[code] = ""
+        else:
+            # Marks are letters to a reader: many scripts write their vowels with them.
+            self[code] = character if category[0] in "LNM" else " "
+        return self[code]
+
+
+_COMPARED = _Compared()
 
 
 def check_text(field: str, text: object, *, min_length: int = 1, max_length: int, as_found: bool = False) -> str:
@@ -33,7 +65,7 @@ def check_text(field: str, text: object, *, min_length: int = 1, max_length: int
     # Before anything else: normalising a text of megabytes is work an attacker should not be given.
     if len(text) > 4 * max_length + 100:
         raise Invalid(field, _too_long(max_length, len(text)), "too_long")
-    for character in text:
+    for character in _FLAG.sub("", text):
         category = unicodedata.category(character)
         if category == "Cs":
             raise Invalid(field, _("The text has half a character in it; please type it anew."), "surrogate")
@@ -63,8 +95,12 @@ def _code(character: str) -> str:
 
 
 def same_form(text: str) -> str:
-    """The text as it is compared: without case, accents of compatibility, punctuation and spacing."""
-    return _NOT_WORD.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """The text as it is compared: without case, accents of compatibility, punctuation, spacing and what is not seen."""
+    seen = unicodedata.normalize("NFKC", text).casefold().translate(_COMPARED)
+    # Case folding takes some letters apart, and what stood between a letter and its mark is gone.
+    composed = unicodedata.normalize("NFKC", seen)
+    # A spacing accent is punctuation ("it´s"), though NFKC makes it a space and a mark.
+    return " ".join(_LONE_MARKS.sub("", composed).split())
 
 
 def fingerprint(texts: Sequence[str]) -> str:

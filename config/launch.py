@@ -18,6 +18,8 @@ from pathlib import Path
 import httpx
 from honcho.environ import parse_procfile
 
+from config import environment as env
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 180
 STOP_SECONDS = 8
@@ -59,7 +61,7 @@ class Process:
 
 def main() -> int:
     """Prepare the database, start every process, print where to go, and stay until told to stop."""
-    environment = _environment()
+    environment = child_environment()
     data = Path(environment["DATA_DIR"])
     (data / "run").mkdir(parents=True, exist_ok=True)
     logs = data / "logs"
@@ -94,7 +96,8 @@ def main() -> int:
     return 0
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """The environment of every process: this one's, with defaults for what it leaves out or blank."""
     own = {
         "DATA_DIR": str(ROOT / "var"),
         "WEB_HOST": "127.0.0.1",
@@ -105,9 +108,10 @@ def _environment() -> dict[str, str]:
         "GOMP_SPINCOUNT": "1000",
         "HF_HUB_OFFLINE": "1",
     }
-    values = {**own, **os.environ}
+    values = {**os.environ, **{name: env.text(name, default) for name, default in own.items()}}
     values["DATA_DIR"] = str(Path(values["DATA_DIR"]).resolve())
-    values.setdefault("MODELSERVER_URL", f"http://{values['MODELSERVER_HOST']}:{values['MODELSERVER_PORT']}")
+    model_server = f"http://{values['MODELSERVER_HOST']}:{values['MODELSERVER_PORT']}"
+    values["MODELSERVER_URL"] = env.text("MODELSERVER_URL", model_server)
     values["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{values.get('PATH', '')}"
     return values
 

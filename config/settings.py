@@ -17,7 +17,7 @@ DEBUG = env.switch("DEBUG", False)
 
 if PRODUCTION:
     SECRET_KEY = env.required("SECRET_KEY", "it signs sessions", least=50)
-    ALLOWED_HOSTS = [*filter(None, env.required("ALLOWED_HOSTS", "the host names of this site").split(","))]
+    ALLOWED_HOSTS = env.required_words("ALLOWED_HOSTS", "the host names of this site")
     if DEBUG or "*" in ALLOWED_HOSTS:
         raise ImproperlyConfigured("DEBUG and ALLOWED_HOSTS=* are refused in production.")
 else:
@@ -41,6 +41,8 @@ INSTALLED_APPS = [
     "collection",
 ]
 MIDDLEWARE = [
+    # First: it answers before anything asks for the host or for TLS.
+    "config.health.HealthCheck",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.csp.ContentSecurityPolicy",
@@ -130,8 +132,6 @@ SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# The health check comes from inside, without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 if env.switch("BEHIND_TLS_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -161,8 +161,9 @@ def _broker() -> tuple[str, dict[str, Any]]:
         }
     if not url.startswith(("redis://", "rediss://")):
         raise ImproperlyConfigured("BROKER_URL must be filesystem:// or a redis:// URL.")
-    # A request must never hang on a broker that is away: the nudge is dropped and reconcile does without it.
-    return url, {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 1}
+    # A request must never hang on a broker that is away: the nudge is dropped and reconcile does without it. Without
+    # max_retries kombu sleeps and tries again; workers and beat wait for their broker by settings of their own.
+    return url, {"visibility_timeout": 3600, "socket_timeout": 2, "socket_connect_timeout": 1, "max_retries": 0}
 
 
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = _broker()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
+from modelserver.durable import flush
 from modelserver.wire import SHA256, WireError, file_sha256
 
 
@@ -40,7 +43,10 @@ class DataStore:
         self._cache = cache
 
     def put(self, rows: Iterable[Row]) -> StoredFile:
-        """Store rows as JSON lines. The same rows in the same order always give the same hash."""
+        """Store rows as JSON lines. The same rows in the same order always give the same hash.
+
+        A damaged file of that name is replaced. On a local path the file outlives a crash once this returns.
+        """
         lines = [
             json.dumps({"id": row.id, "label": row.label, "texts": list(row.texts)}, ensure_ascii=False, sort_keys=True)
             for row in rows
@@ -48,11 +54,8 @@ class DataStore:
         content = "".join(f"{line}\n" for line in lines).encode()
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
-        if not self._filesystem.exists(path):
-            self._filesystem.makedirs(self._root, exist_ok=True)
-            temporary = f"{path}.{uuid.uuid4().hex}.tmp"
-            self._filesystem.pipe_file(temporary, content)
-            self._filesystem.mv(temporary, path)
+        if not self._holds(path, content):
+            self._write(path, content)
         return StoredFile(digest, len(lines))
 
     def fetch(self, digest: str) -> Path:
@@ -76,3 +79,27 @@ class DataStore:
 
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest}.jsonl"
+
+    def _holds(self, path: str, content: bytes) -> bool:
+        # The name alone proves nothing: a full disk or a crash may have left a part of the content under it.
+        try:
+            return bool(self._filesystem.cat_file(path) == content)
+        except FileNotFoundError:
+            return False
+
+    def _write(self, path: str, content: bytes) -> None:
+        """Give the content its name once it is whole; whoever reads meanwhile gets what was there before."""
+        self._filesystem.makedirs(self._root, exist_ok=True)
+        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+        try:
+            self._filesystem.pipe_file(temporary, content)
+            if isinstance(self._filesystem, LocalFileSystem):
+                flush(Path(temporary))
+                os.replace(temporary, path)
+                flush(Path(self._root))
+            else:
+                self._filesystem.mv(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                self._filesystem.rm_file(temporary)
+            raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
 import time
 import uuid
@@ -22,6 +21,7 @@ from modelserver.artifacts import (
     read_manifest,
     verify_files,
 )
+from modelserver.durable import flush
 from modelserver.wire import ModelRef
 
 ABANDONED_AFTER_S = 24 * 3600
@@ -155,10 +155,10 @@ class ModelRepository:
         try:
             for name in names:
                 shutil.copyfile(folder / name, temporary / name)
-                _flush(temporary / name)
-            _flush(temporary)
+                flush(temporary / name)
+            flush(temporary)
             _move_in(temporary, target)
-            _flush(target.parent)
+            flush(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -215,11 +215,3 @@ def _sweep(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < time.time() - ABANDONED_AFTER_S:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

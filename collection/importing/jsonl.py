@@ -58,8 +58,11 @@ def _row(
         row: Any = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise Invalid("file", f"{where}: not UTF-8.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    except json.JSONDecodeError as error:
+        raise Invalid("file", f"{where}: not JSON ({error.msg}).") from None
+    except (ValueError, RecursionError) as error:
+        # Python reads whole numbers of at most some thousand digits.
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
         raise Invalid("file", f"{where}: not JSON ({reason}).") from None
     if not isinstance(row, dict):
         raise Invalid("file", f"{where}: not an object.")

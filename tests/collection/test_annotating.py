@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -257,6 +258,28 @@ def test_a_validators_lease_ends_and_comes_back() -> None:
     assert refused.value.code == "lease_expired"
     assert validation.expire_overdue() == 1
     assert validation.claim_validation(experiment, ben).pk == lease.pk
+
+
+def test_a_lease_taken_anew_while_the_overdue_are_ended_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = factories.running(quorum=1, max_validations=1)
+    factories.written(experiment)
+    ben = factories.member_of(experiment, "static")
+    lease = validation.claim_validation(experiment, ben)
+    expire(lease)
+    move, moved = validation.move, []
+
+    def taken_meanwhile(subject: Validation, *arguments: Any, **options: Any) -> None:
+        if not moved:
+            moved.append(subject)
+            validation.claim_validation(experiment, ben)
+        move(subject, *arguments, **options)
+
+    monkeypatch.setattr(validation, "move", taken_meanwhile)
+    assert validation.expire_overdue() == 0
+    lease.refresh_from_db()
+    assert moved == [lease]
+    assert lease.state == "leased"
+    assert lease.expires_at > timezone.now()
 
 
 def test_a_vote_that_comes_after_the_decision_is_kept_and_paid_and_changes_nothing() -> None:

@@ -301,6 +301,15 @@ def test_ending_while_a_run_moves_ends_nothing_and_says_so(store: DataStore, mon
         ({"recipe": {"epochs": 0}}, "recipe.epochs"),
         ({"recipe": {"speed": 9}}, "recipe.speed"),
         ({"colour": "red"}, "colour"),
+        ({"state": "running"}, "state"),
+        ({"base_version_id": 1}, "base_version_id"),
+        ({"max_skips": -1}, "max_skips"),
+        ({"max_skips": "3"}, "max_skips"),
+        ({"seed": 2**63}, "seed"),
+        ({"seed": "seed"}, "seed"),
+        ({"label_policy": "chosen"}, "label_policy"),
+        ({"start_from": ["base"]}, "start_from"),
+        ({"currency": None}, "currency"),
         ({"contexts": []}, "contexts"),
         ({"contexts": ["A dog.", "a dog"]}, "contexts[1]"),
         ({"contexts": ["x" * 401]}, "contexts[0]"),
@@ -312,6 +321,33 @@ def test_impossible_settings_are_named_and_nothing_is_made(wrong: dict[str, Any]
         factories.draft(**wrong)
     assert refused.value.field == field
     assert Experiment.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"arms": [("a" * 31, "static")]}, "arms"),
+        ({"arms": [("one", "eager")]}, "arms"),
+    ],
+)
+def test_a_name_or_an_arm_that_cannot_be_stored_is_named(wrong: dict[str, Any], field: str) -> None:
+    plan = {"slug": "s", "name": "x", "task": task("nli"), "base_model": "models/nli-minilm", "contexts": ["A dog."]}
+    with pytest.raises(Invalid) as refused:
+        experiments.create(experiments.Plan(**{**plan, **wrong}))
+    assert refused.value.field == field
+    assert Experiment.objects.count() == 0
+
+
+def test_a_name_is_kept_without_the_space_around_it_and_skips_may_be_unlimited() -> None:
+    name = "n" * 100
+    settings = {"max_skips": None}
+    made = experiments.create(
+        experiments.Plan("s", f" {name} ", task("nli"), "models/nli-minilm", ["A dog."], settings=settings)
+    )
+    assert (made.name, made.max_skips) == (name, None)
 
 
 @pytest.mark.parametrize("name", ["", "no such/place/here", "/nowhere/at/all", "../etc"])

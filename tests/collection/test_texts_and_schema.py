@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from collection.errors import Invalid
 from collection.schema import TaskSchema
-from collection.texts import check_text, fingerprint
+from collection.texts import check_text, fingerprint, same_form
 
 PAIR = [
     {"name": "premise", "source": "context", "title": "Text"},
     {"name": "hypothesis", "source": "writer", "max_length": 50},
 ]
 LABELS = [{"name": "yes"}, {"name": "no"}]
+ENGLAND = "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in "gbeng") + "\U000e007f"
 
 
 @given(st.text())
@@ -32,6 +33,25 @@ def test_whatever_is_let_through_can_be_stored_and_is_let_through_again(text: st
 def test_texts_in_other_scripts_and_emoji_are_fine() -> None:
     for text in ("هذا كلب", "می‌خواهم", "कुत्ता है", "犬がいる", "a family 👨‍👩‍👧", "déjà vu", "two\nlines"):
         assert check_text("text", text, max_length=50)
+    for text in (f"go {ENGLAND}!", "ᠭᠠᠯᠠᠪ\u180eᠠ", "\u2764\ufe0f"):
+        assert check_text("text", text, max_length=50)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        *("\u00ad", "\u034f", "\u115f", "\u17b4", "\u2061", "\u206a", "\u2800", "\u3164", "\uffa0", "\ufff9"),
+        "\U000e0001",
+        "".join(chr(0xE0000 + ord(letter)) for letter in "hidden"),
+        ENGLAND[1:],
+        f"{ENGLAND[:-1]}{ENGLAND[1:]}",
+    ],
+)
+def test_what_shows_as_nothing_is_refused_of_writers_and_taken_from_files(hidden: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_text("text", f"a{hidden}b", max_length=50)
+    assert refused.value.code == "invisible"
+    assert check_text("text", f"a{hidden}b", max_length=50, as_found=True)
 
 
 def test_texts_of_files_are_taken_with_odd_characters_but_not_with_nul() -> None:
@@ -48,10 +68,22 @@ def test_texts_of_files_are_taken_with_odd_characters_but_not_with_nul() -> None
         ("a dog", "a cat", False),
         ("!!!", "???", False),
         ("!!!", "!!!", True),
+        *((f"a d{unseen}og", "a dog", True) for unseen in ("\u200b", "\u200d", "\u00ad", "\ufe0f", "\U000e0101")),
+        ("cafe\u200d\u0301", "café", True),
+        ("ΐ", "ΐ".upper(), True),
+        ("it´s", "it's", True),
+        ("a\u2800dog", "a dog", True),
+        ("की", "का", False),
+        ("snake_case", "snake case", True),
     ],
 )
 def test_fingerprints_see_through_case_punctuation_and_spacing(one: str, other: str, same: bool) -> None:
     assert (fingerprint([one]) == fingerprint([other])) is same
+
+
+@given(st.text())
+def test_the_compared_form_of_a_compared_form_is_itself(text: str) -> None:
+    assert same_form(same_form(text)) == same_form(text)
 
 
 def test_texts_do_not_run_into_each_other_in_a_fingerprint() -> None:

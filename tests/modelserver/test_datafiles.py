@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +102,55 @@ def test_a_damaged_file_is_refused_and_one_that_is_whole_again_is_fetched(store:
         store.fetch(stored.sha256)
     filesystem.pipe_file(path, whole)
     assert file_sha256(store.fetch(stored.sha256)) == stored.sha256
+
+
+@pytest.mark.parametrize("left", [b"", b'{"id": "a"', b"x" * 1000])
+def test_putting_the_rows_again_mends_a_damaged_file(store: DataStore, url: str, left: bytes) -> None:
+    stored = store.put(ROWS)
+    filesystem, root = fsspec.url_to_fs(url)
+    filesystem.pipe_file(f"{root}/{stored.sha256}.jsonl", left)
+    assert store.put(ROWS) == stored
+    assert file_sha256(store.fetch(stored.sha256)) == stored.sha256
+    assert stored_names(url) == [f"{stored.sha256}.jsonl"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_is_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        steps.append("folder" if stat.S_ISDIR(status.st_mode) else f"file of {status.st_size}")
+        fsync(descriptor)
+
+    def noted_replace(source: str, target: str) -> None:
+        steps.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    store = DataStore(f"file://{tmp_path}/data", tmp_path / "cache")
+    stored = store.put(ROWS)
+    size = (tmp_path / "data" / f"{stored.sha256}.jsonl").stat().st_size
+    assert steps == [f"file of {size}", "name", "folder"]
+    store.put(ROWS)
+    assert len(steps) == 3
+
+
+@pytest.mark.parametrize("kind", ["file://{}/data", "dir://data::file://{}"])
+def test_a_put_that_fails_leaves_nothing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DataStore(kind.format(tmp_path), tmp_path / "cache")
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr("fsspec.implementations.dirfs.DirFileSystem.mv", full)
+    with pytest.raises(OSError, match="no space"):
+        store.put(ROWS)
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_a_damaged_copy_does_not_stay(store: DataStore) -> None:

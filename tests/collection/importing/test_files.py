@@ -31,7 +31,8 @@ GOOD = '{"premise": "A dog.", "hypothesis": "A pet.", "label": "entailment", "so
         ('{"premise": "A\\u0000dog.", "hypothesis": "A pet.", "label": "entailment"}', "premise"),
         ('{"premise": "A \\ud800 dog.", "hypothesis": "A pet.", "label": "entailment"}', "premise"),
         ('{"premise": "' + "x" * 401 + '", "hypothesis": "A pet.", "label": "entailment"}', "premise"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"premise": ' + "1" * 5000 + "}", "a number is too long"),
         ('{"premise": "' + "x" * 1_000_001 + '"}', "longer than"),
     ],
 )
