@@ -16,4 +16,4 @@ RUN WHETSTONE_ENV=production ALLOWED_HOSTS=build SECRET_KEY=used-only-while-the-
 USER whetstone
 VOLUME /data
 EXPOSE 8000 8001
-CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", "--threads", "8"]
+CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--keep-alive", "30", "--no-control-socket"]

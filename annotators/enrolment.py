@@ -14,6 +14,9 @@ from annotators.models import Annotator, Enrolment, EnrolmentPlan
 
 def annotator_of(user: AbstractBaseUser, platform: str = "inhouse", platform_id: str = "") -> Annotator:
     """The annotator that a user is, made at the first call. In-house people have their user's number as platform id."""
+    standing = Annotator.objects.filter(user_id=user.pk).first()
+    if standing is not None:
+        return standing
     annotator, _ = Annotator.objects.get_or_create(
         user_id=user.pk, defaults={"platform": platform, "platform_id": platform_id or str(user.pk)}
     )

@@ -7,30 +7,19 @@ one at a time and eight at a time. Prints a Markdown table. Other load on the ma
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import os
-import platform
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import torch
-
-from modelserver.artifacts import read_manifest
+from benchmarks.serving import REF, hardware, serving
 from modelserver.client import ModelClient
-from modelserver.engine.loading import encoder_folder, load
-from modelserver.repository import ModelRepository
-from modelserver.wire import ModelRef, TextInput
+from modelserver.engine.loading import load
+from modelserver.wire import TextInput
 
-REF = ModelRef("benchmarked", 0)
-START_SECONDS = 120
 PREMISES = (
     "A man in a blue shirt is standing on a ladder, cleaning a window.",
     "Two dogs run across a field. One of them carries a stick that is longer than it is.",
@@ -86,47 +75,6 @@ def measure(ask: Callable[[TextInput], object], wanted: Sequence[TextInput], cal
         started = time.perf_counter()
         latencies = list(threads.map(timed, wanted))
         return latencies, time.perf_counter() - started
-
-
-@contextmanager
-def serving(artifact: Path) -> Iterator[str]:
-    """A model server of its own that has the artifact loaded; gives its address."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        repository = ModelRepository(folder)
-        encoder, ref = encoder_folder(artifact, read_manifest(artifact)), read_manifest(artifact).encoder_ref
-        if encoder is not None and ref is not None:
-            repository.publish(encoder, ref)
-        repository.publish(artifact, REF)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        settings = {"MODEL_REPOSITORY_URL": folder, "MODELSERVER_PORT": str(port), "MODELSERVER_PRELOAD": str(REF)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "modelserver.service"], env={**os.environ, **settings}, stderr=subprocess.DEVNULL
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            with closing(ModelClient(url)) as client:
-                deadline = time.monotonic() + START_SECONDS
-                while not client.is_ready():
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise RuntimeError("the model server did not start")
-                    time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def hardware() -> str:
-    """What it ran on, and when."""
-    cpu = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        names = [line.split(":", 1)[1].strip() for line in information.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
-    today = dt.datetime.now(tz=dt.UTC).date()
-    return f"{cpu}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads, {today}"
 
 
 if __name__ == "__main__":

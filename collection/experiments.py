@@ -50,9 +50,18 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def create_task(slug: str, name: str, fields: object, labels: object, instructions: str = "") -> Task:
+def create_task(
+    slug: str, name: str, fields: object, labels: object, instructions: str = "", guidelines: str = ""
+) -> Task:
     """A new task. Raises Invalid naming the part that is wrong."""
-    task = Task(slug=_slug("slug", slug), name=name, fields=fields, labels=labels, instructions=instructions)
+    task = Task(
+        slug=_slug("slug", slug),
+        name=name,
+        fields=fields,
+        labels=labels,
+        instructions=instructions,
+        guidelines=guidelines,
+    )
     _ = task.schema
     try:
         with transaction.atomic():

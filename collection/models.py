@@ -37,7 +37,9 @@ class Task(models.Model):
     name = models.CharField(max_length=100)
     fields = models.JSONField()
     labels = models.JSONField()
+    # For writers; and for validators, who see the former if the latter is empty.
     instructions = models.TextField(blank=True)
+    guidelines = models.TextField(blank=True)
 
     def __str__(self) -> str:
         return self.name

@@ -75,7 +75,7 @@ TEMPLATES = [
 
 def _database() -> dict[str, Any]:
     url = env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}")
-    database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True))
+    database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=600))
     if database["ENGINE"] == "django.db.backends.sqlite3":
         Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         database["OPTIONS"] = {
@@ -86,7 +86,10 @@ def _database() -> dict[str, Any]:
         }
         # Tests with threads need a file; in-memory databases are one a connection.
         database["TEST"] = {"NAME": str(Path(database["NAME"]).with_name("test.sqlite3"))}
-    elif database["ENGINE"] != "django.db.backends.postgresql":
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        # A server may have closed a kept connection; a file has not.
+        database["CONN_HEALTH_CHECKS"] = True
+    else:
         raise ImproperlyConfigured("DATABASE_URL must be a sqlite:// or postgresql:// URL.")
     return database
 

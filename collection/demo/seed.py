@@ -32,6 +32,10 @@ SETTINGS = {
     "base_pay_minor": 20,
     "fooling_bonus_minor": 30,
     "validation_pay_minor": 5,
+    "undo_seconds": 20,
+    "sandbox": True,
+    "inspiration": True,
+    "leaderboard": True,
     "recipe": {"epochs": 3},
 }
 

@@ -49,6 +49,11 @@ class Migration(migrations.Migration):
             name='one_example_a_text_and_arm',
         ),
         migrations.AddField(
+            model_name='task',
+            name='guidelines',
+            field=models.TextField(blank=True),
+        ),
+        migrations.AddField(
             model_name='example',
             name='ruling',
             field=models.TextField(blank=True),
