@@ -23,6 +23,7 @@ if PRODUCTION:
 else:
     SECRET_KEY = env.text("SECRET_KEY", "") or env.kept_secret(DATA_DIR / "secret_key")
     ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+CSRF_FAILURE_VIEW = "collection.pages.login.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
