@@ -2,6 +2,7 @@
 # make test   set up and run every test, on SQLite and on PostgreSQL + Valkey
 # make fast   the fast tests on SQLite
 # make check  lint, types, import rules, deployment check, migration drift
+# make messages  the strings of the source into the message catalogues, and these compiled
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 export HF_HUB_OFFLINE = 1
 
-.PHONY: run test fast check lint
+.PHONY: run test fast check lint messages
 
 run: $(STAMP)
 	@exec $(BIN)/python -m config.launch
@@ -41,3 +42,6 @@ check: $(STAMP)
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	WHETSTONE_ENV=production ALLOWED_HOSTS=whetstone.example SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+messages: $(STAMP)
+	$(BIN)/python -m config.messages

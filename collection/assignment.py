@@ -106,7 +106,7 @@ def skip_context(key: uuid.UUID, annotator: Annotator) -> Assignment:
         limit = assignment.experiment.max_skips
         if limit is not None and assignment.skips >= limit:
             raise Conflict(
-                "no_skips_left", _("You can skip at most %(limit)d texts for one example.") % {"limit": limit}
+                "no_skips_left", _("You have used all your skips for this one (%(limit)d).") % {"limit": limit}
             )
         assignment.skips += 1
         assignment.save(update_fields=["skips"])
@@ -175,9 +175,8 @@ def _lock_open_round(experiment: Experiment, arm: Arm) -> Round:
     if round_ is None:
         if arm.rounds.filter(number=experiment.rounds, state=RoundState.DONE).exists():
             raise NothingToDo("arm_over", _("All rounds of your group are complete. Thank you!"))
-        raise NothingToDo(
-            "between_rounds", f"{_('The last round is complete; the next one is being prepared.')} {_ready(arm)}"
-        )
+        complete = _("The last round is complete; the next one is being prepared.")
+        raise NothingToDo("between_rounds", f"{complete} {_ready(arm)}")
     return round_
 
 

@@ -238,7 +238,8 @@ def _empty(experiment: Experiment, annotator: Annotator, pending: QuerySet[Examp
     """Why there is nothing for this annotator, and when there may be."""
     waiting = pending.count()
     if waiting == 0:
-        return NothingToDo("none_waiting", f"{_('No texts wait for validation right now.')} {_coming(experiment)}")
+        none = _("No texts wait for validation right now.")
+        return NothingToDo("none_waiting", f"{none} {_coming(experiment)}")
     others = pending.exclude(annotator=annotator).exclude(pk__in=_seen_by(annotator)).count()
     if others == 0:
         return NothingToDo(

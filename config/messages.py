@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import ast
-import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -25,18 +24,17 @@ from django.utils.translation import to_locale
 from django.utils.translation.template import templatize
 
 ROOT = Path(__file__).resolve().parent.parent
-# Babel's notation: which arguments are the text, its plural and (c) its context.
+PACKAGES = ("annotators", "collection")
+# In Babel's notation: which arguments are the text, its plural and, marked c, its context.
 KEYWORDS: dict[str, Any] = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop")),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
 }
-# %(name)s, %d, {name} and <tag>; a per cent sign that begins none of them counts too.
-_PART = re.compile(r"%(?:\(\w*\))?[-#0 +]*\d*(?:\.\d+)?[a-zA-Z%]|%|\{\w*\}|</?[a-z][^<>]*>")
-_HEADER = "# {language} translations. Written by python -m config.messages; translations are edited here, by hand."
-
-Found = tuple[int, str, "tuple[str | None, ...]", list[str]]
+# %(name)s and {name}; then %d, tags, and a per cent sign that begins nothing.
+_NAMED = re.compile(r"%\(\w*\)[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]|\{\w*\}")
+_OTHER = re.compile(r"%[-#0 +]*\d*(?:\.\d+)?[a-zA-Z]|%|</?[a-z][^<>]*>")
 
 
 class StableCatalog(Catalog):
@@ -52,6 +50,11 @@ class StableCatalog(Catalog):
         ]
     )
 
+    def __init__(self, language: str) -> None:
+        name = dict(settings.LANGUAGES)[language]
+        header = f"# {name}: the strings are put here by python -m config.messages, their translations by people."
+        super().__init__(to_locale(language), header_comment=header, fuzzy=False)
+
 
 def languages() -> list[str]:
     """The languages that need a catalogue: all but the one the source is written in."""
@@ -59,83 +62,76 @@ def languages() -> list[str]:
 
 
 def po_file(root: Path, language: str) -> Path:
-    """Where the translations of a language are; the compiled file is next to it."""
+    """Where the translations into a language are; the compiled file is next to it."""
     return root / "collection" / "locale" / to_locale(language) / "LC_MESSAGES" / "django.po"
 
 
 def extracted(root: Path) -> Catalog:
-    """Every string of the source that is translated, with the files it is in."""
+    """Every string of the source that is to be translated, with the files it is in."""
     found = Catalog()
-    modules = [file for package in ("annotators", "collection") for file in (root / package).rglob("*.py")]
-    templates = [
-        file for package in ("annotators", "collection") for file in root.glob(f"{package}/templates/**/*.html")
-    ]
-    for file in sorted(modules + templates):
-        name = file.relative_to(root).as_posix()
-        if file.suffix == ".py":
-            method, source = calls_in_python, file.read_text(encoding="utf-8")
-        else:
-            # What a template becomes is no program: Babel goes through its tokens, and wants no indentation there.
-            method, source = "python", "\n".join(map(str.strip, templatize(file.read_text("utf-8"), name).split("\n")))
-        for line, text, _comments, context in extract(method, BytesIO(source.encode()), KEYWORDS):
-            found.add(text, locations=[(name, line)], context=context)
+    for package in PACKAGES:
+        for file in sorted([*root.glob(f"{package}/**/*.py"), *root.glob(f"{package}/templates/**/*.html")]):
+            name = file.relative_to(root).as_posix()
+            source, method = file.read_text(encoding="utf-8"), _calls
+            if file.suffix == ".html":
+                source, method = _as_calls(source, name), "python"
+            for line, text, _comments, context in extract(method, BytesIO(source.encode()), KEYWORDS):
+                found.add(text, locations=[(name, line)], context=context)
     return found
 
 
-def calls_in_python(
-    source: IO[bytes], keywords: Collection[str], comment_tags: Collection[str], options: Mapping[str, Any]
-) -> Iterator[Found]:
-    """A method of extraction for Babel, whose own one sees no call inside an f-string before Python 3.12."""
+def _as_calls(template: str, name: str) -> str:
+    # What comes of a template is no program, but Babel goes by its tokens; indentation would be tokens too.
+    return "\n".join(line.strip() for line in templatize(template, name).split("\n"))
+
+
+# Any: Babel declares for such a function the arguments and results of another one.
+def _find_calls(source: IO[bytes], keywords: Collection[str], *_: object, options: Mapping[str, Any]) -> Iterator[Any]:
+    """A method of extraction: before Python 3.12 Babel's own sees no call inside an f-string."""
     for node in ast.walk(ast.parse(source.read())):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", None))
             if name in keywords:
-                yield node.lineno, name, tuple(map(_constant, node.args)), []
+                texts = (item.value if isinstance(item, ast.Constant) else None for item in node.args)
+                yield node.lineno, name, tuple(text if isinstance(text, str) else None for text in texts), []
 
 
-def _constant(node: ast.expr) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+_calls: Any = _find_calls
 
 
 def read(file: Path, language: str) -> Catalog:
-    """A catalogue as it is; an empty one if there is no such file. Raises PoFileError for what is not one."""
-    kept = StableCatalog(
-        to_locale(language), header_comment=_HEADER.format(language=dict(settings.LANGUAGES)[language]), fuzzy=False
-    )
+    """The catalogue as it is; an empty one if there is no file. Raises PoFileError for a file that is not one."""
+    kept = StableCatalog(language)
     if file.exists():
         with file.open("rb") as opened:
-            stored = read_po(opened, to_locale(language), abort_invalid=True)
-        for message in stored:
-            if message.id:
-                kept[message.id] = message
+            stored = read_po(opened, kept.locale_identifier, abort_invalid=True)
+        for message in _messages(stored):
+            kept[message.id] = message
         kept.obsolete = stored.obsolete
     return kept
 
 
-def updated(kept: Catalog, source: Catalog) -> Catalog:
-    """The strings of the source with the translations of those that have one. What was changed by a single letter
-    has none: nothing is guessed."""
-    new = StableCatalog(kept.locale_identifier, header_comment=kept.header_comment, fuzzy=False)
-    for message in source:
-        if message.id:
-            old = kept.get(message.id, message.context)
-            same = old is not None and old.id == message.id
-            fresh = new.add(message.id, locations=message.locations, context=message.context)
-            if old is not None and same:
-                fresh.string, fresh.user_comments = old.string, old.user_comments
-                fresh.flags |= old.flags & {"fuzzy"}
+def updated(kept: Catalog, source: Catalog, language: str) -> Catalog:
+    """The strings of the source, with the translations of those that have one; nothing is guessed."""
+    new = StableCatalog(language)
+    for message in _messages(source):
+        fresh = new.add(message.id, locations=message.locations, context=message.context)
+        old = kept.get(message.id, message.context)
+        if old is not None and old.id == message.id:
+            fresh.string, fresh.user_comments = old.string, old.user_comments
+            fresh.flags |= old.flags & {"fuzzy"}
     return new
 
 
 def as_po(catalog: Catalog) -> bytes:
     """The file that people edit."""
     file = BytesIO()
-    write_po(file, catalog, width=0, include_lineno=False, sort_by="message", ignore_obsolete=True)
+    write_po(file, catalog, width=0, include_lineno=False, sort_output=True, ignore_obsolete=True)
     return file.getvalue()
 
 
 def as_mo(catalog: Catalog) -> bytes:
-    """The file that is read when the service runs."""
+    """The file that the service reads."""
     file = BytesIO()
     write_mo(file, catalog)
     return file.getvalue()
@@ -147,13 +143,12 @@ def update(root: Path) -> Iterator[str]:
     for language in languages():
         file = po_file(root, language)
         kept = read(file, language)
-        new = updated(kept, source)
+        new = updated(kept, source, language)
         file.parent.mkdir(parents=True, exist_ok=True)
-        for path, content in ((file, as_po(new)), (file.with_suffix(".mo"), as_mo(new))):
-            if not path.exists() or path.read_bytes() != content:
-                path.write_bytes(content)
-        for gone in _missing(kept, new):
-            yield f"{language}: gone: {_shown(gone)}, which was {gone.string!r}"
+        file.write_bytes(as_po(new))
+        file.with_suffix(".mo").write_bytes(as_mo(new))
+        for gone in [*_lacking(new, kept), *kept.obsolete.values()]:
+            yield f"{language}: taken out: {_shown(gone)}, translated as {gone.string!r}"
         yield from (f"{language}: {problem}" for problem in _problems(new, source))
         yield f"{language}: {len(new)} strings in {file.relative_to(root)}"
 
@@ -163,11 +158,7 @@ def check(root: Path) -> Iterator[str]:
     source = extracted(root)
     for language in languages():
         file = po_file(root, language)
-        try:
-            kept = read(file, language)
-        except PoFileError as error:
-            yield f"{language}: {file.relative_to(root)} cannot be read: {error}"
-            continue
+        kept = read(file, language)
         yield from (f"{language}: {problem}" for problem in _problems(kept, source))
         compiled = file.with_suffix(".mo")
         if not compiled.exists() or compiled.read_bytes() != as_mo(kept):
@@ -175,45 +166,42 @@ def check(root: Path) -> Iterator[str]:
 
 
 def _problems(kept: Catalog, source: Catalog) -> Iterator[str]:
-    for message in _missing(source, kept):
+    for message in _lacking(kept, source):
         yield f"not in the catalogue: {_shown(message)} of {', '.join(sorted({name for name, _ in message.locations}))}"
-    for message in [*_missing(kept, source), *kept.obsolete.values()]:
+    for message in [*_lacking(source, kept), *kept.obsolete.values()]:
         yield f"no longer in the source: {_shown(message)}"
-    for message in kept:
-        if not message.id:
-            continue
-        ids, strings = _forms(message.id), _forms(message.string)
+    for message in _messages(kept):
+        texts, translations = _forms(message.id), _forms(message.string)
         if message.fuzzy:
             yield f"fuzzy: {_shown(message)}"
-        if not all(strings) or len(strings) != (kept.num_plurals if message.pluralizable else 1):
+        if not all(translations) or len(translations) != (kept.num_plurals if message.pluralizable else 1):
             yield f"not translated: {_shown(message)}"
-        else:
-            for index, string in enumerate(strings):
-                # The first form of many languages may do without the number; the others stand for the plural.
-                if _parts(string) not in [_parts(text) for text in (ids if index == 0 else ids[-1:])]:
-                    yield f"placeholders or tags differ: {_shown(message)}, {string!r}"
+            continue
+        for index, translation in enumerate(translations):
+            # The first form may stand for the singular or, in some languages, for every number there is.
+            if _parts(translation) not in map(_parts, texts if index == 0 else texts[-1:]):
+                yield f"placeholders or tags differ: {_shown(message)}, translated as {translation!r}"
 
 
-def _missing(wanted: Catalog, having: Catalog) -> list[Message]:
-    """The messages of one catalogue that another one does not have with the same plural."""
-    found = []
-    for message in wanted:
-        other = having.get(message.id, message.context) if message.id else message
-        if other is None or other.id != message.id:
-            found.append(message)
-    return found
+def _messages(catalog: Iterable[Message]) -> Iterator[Message]:
+    """Its messages without the header."""
+    return (message for message in catalog if message.id)
 
 
-def _parts(text: str) -> list[str]:
-    """What a translation must have like its source: placeholders without a name as often, all others at all."""
-    found = [part for part in _PART.findall(text) if part != "%%"]
-    return sorted({part for part in found if part[1:2] == "(" or part[0] == "{"}) + sorted(
-        part for part in found if part[1:2] != "(" and part[0] != "{"
-    )
+def _lacking(having: Catalog, wanted: Catalog) -> list[Message]:
+    """What a catalogue does not have of another one, or has with another plural."""
+    pairs = ((message, having.get(message.id, message.context)) for message in _messages(wanted))
+    return [message for message, other in pairs if other is None or other.id != message.id]
 
 
-def _forms(texts: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    return (texts,) if isinstance(texts, str) else tuple(texts)
+def _parts(text: str) -> tuple[set[str], list[str]]:
+    """What a translation must have like its source: each named placeholder, and everything else as often."""
+    text = text.replace("%%", "")
+    return set(_NAMED.findall(text)), sorted(_OTHER.findall(_NAMED.sub("", text)))
+
+
+def _forms(texts: str | Iterable[str] | None) -> list[str]:
+    return [texts or ""] if isinstance(texts, str | None) else list(texts)
 
 
 def _shown(message: Message) -> str:
@@ -221,17 +209,21 @@ def _shown(message: Message) -> str:
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """The exit status: 1 if ``--check`` finds something wrong."""
+    """The exit status: 1 if ``--check`` finds something wrong, or if a catalogue cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m config.messages", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; say what is wrong")
-    if not parser.parse_args(arguments).check:
-        print(*update(root), sep="\n")
-        return 0
-    problems = list(check(root))
-    print(*problems, sep="\n", end="\n" if problems else "")
-    return 1 if problems else 0
+    parser.add_argument("--check", action="store_true", help="change nothing, and say what is wrong")
+    checking = parser.parse_args(arguments).check
+    lines = check(root) if checking else update(root)
+    wrong = False
+    try:
+        for line in lines:
+            print(line)
+            wrong = checking
+    except (PoFileError, UnicodeDecodeError) as error:
+        print(f"a catalogue cannot be read: {error}")
+        return 1
+    return int(wrong)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     sys.exit(main(sys.argv[1:]))

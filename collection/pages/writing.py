@@ -125,11 +125,12 @@ def _act(request: HttpRequest, experiment: Experiment, who: Annotator) -> str:
 def _submit(request: HttpRequest, experiment: Experiment, who: Annotator, key: uuid.UUID) -> str:
     answers = {name: request.POST.get(name, "") for name in WHY}
     submission.submit(key, who, sent_key(request, "attempt"), submission.Explanation(**answers))
+    submitted = _("Submitted. Others will now validate it.")
     try:
         assignment.claim(experiment, who)
     except Refused as refusal:
-        return f"{_('Submitted. Others will now validate it.')} {refusal.message}"
-    return _("Submitted. Others will now validate it. Here is the next one.")
+        return f"{submitted} {refusal.message}"
+    return f"{submitted} {_('Here is your next text.')}"
 
 
 def _keep(request: HttpRequest, who: Annotator, typed: dict[str, str]) -> None:
@@ -175,8 +176,12 @@ def _page(request: HttpRequest, experiment: Experiment, who: Annotator, said: Sa
         "inspirations": standing.inspirations(experiment, arm, round_) if held and round_ else (),
         **(desk(held, said) if held else _no_desk(experiment, who, said)),
     }
-    template = "collection/work.html" if by_htmx(request) else "collection/write.html"
-    return render(request, template, page, status=said.status)
+    if not by_htmx(request):
+        return render(request, "collection/write.html", page, status=said.status)
+    answer = render(request, "collection/work.html", page, status=said.status)
+    # Whatever the button meant to replace: this is all of it.
+    answer["HX-Retarget"], answer["HX-Reswap"] = "#work", "outerHTML"
+    return answer
 
 
 def _no_desk(experiment: Experiment, who: Annotator, said: Said) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""WCAG 2.2 AA by axe-core, in light and dark and in empty and full states; the keyboard; 320 px; the reader's zoom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from annotators.models import Annotator
+from collection import assignment, validation
+from collection.models import Assignment, Experiment
+from modelserver.client import FakeModelClient
+from tests import factories
+from tests.browser.conftest import Opens
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+STUDY = "/studies/study/"
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, a line each."""
+    # An animation in mid-way has colours of its own.
+    page.evaluate("Promise.all(document.getAnimations().map(item => item.finished))")
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [f"{page.url} {item['id']}: {node['html'][:150]}" for item in found for node in item["nodes"]]
+
+
+def states(
+    experiment: Experiment, model: FakeModelClient
+) -> Iterator[tuple[str, Annotator | None, Callable[[Page], None]]]:
+    """Every state of every page: its path, who looks at it, and what is done there first."""
+
+    def nothing(page: Page) -> None:
+        pass
+
+    def tries(text: str) -> Callable[[Page], None]:
+        def act(page: Page) -> None:
+            page.locator("textarea[name=hypothesis]").fill(text)
+            page.locator("#desk form button").first.click()
+            expect(page.locator("#desk .outcome, #desk .problem, #desk .warning").first).to_be_visible()
+            page.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")
+
+        return act
+
+    def press(name: str) -> Callable[[Page], None]:
+        def act(page: Page) -> None:
+            page.get_by_role("button", name=name).click()
+            page.wait_for_load_state("networkidle")
+
+        return act
+
+    def practise(page: Page) -> None:
+        page.locator("#field-premise").fill("A dog sleeps.")
+        page.locator("#field-hypothesis").fill("It rests.")
+        press("Ask the model")(page)
+
+    fresh = factories.member_of(experiment, "dynamic")
+    for path in ("", f"{STUDY}write/", f"{STUDY}validate/", f"{STUDY}mine/", f"{STUDY}leaders/", f"{STUDY}practice/"):
+        yield path or "/", fresh, nothing
+    yield "/login/", None, nothing
+    for label, text in (
+        ("entailment", "There are dogs."),
+        ("not_entailment", "There are cats."),
+        ("entailment", "x" * 300),
+    ):
+        writer = factories.member_of(experiment, "dynamic")
+        assignment.claim(experiment, writer)
+        Assignment.objects.filter(annotator=writer).update(target_label=label)
+        yield f"{STUDY}write/", writer, tries(text)
+    used_up = factories.member_of(experiment, "static")
+    held = assignment.claim(experiment, used_up)
+    for number in range(3):
+        factories.attempted(held, factories.client_that_says(held.target_label), f"Try {number}.")
+    yield f"{STUDY}write/", used_up, nothing
+    waits = factories.member_of(experiment, "static")
+    held = assignment.claim(experiment, waits)
+    model.down = True
+    factories.attempted(held, model, "Waiting for it.")
+    model.down = False
+    yield f"{STUDY}write/", waits, nothing
+    plain = factories.member_of(experiment, "non-adversarial")
+    assignment.claim(experiment, plain)
+    yield f"{STUDY}write/", plain, tries("There are dogs.")
+
+    first = factories.written(experiment)
+    writer = first.annotator
+    writer.public_name = "Ada"
+    writer.save()
+    validator = factories.member_of(experiment, "static")
+    validation.claim_validation(experiment, validator)
+    factories.written(experiment, writer=writer)
+    yield f"{STUDY}validate/", validator, press("1 Definitely true")
+    yield f"{STUDY}validate/", validator, press("Take it back")
+    factories.voted(experiment, factories.member_of(experiment, "static"), None, "makes no sense")
+    for path in ("/", f"{STUDY}mine/", f"{STUDY}leaders/", f"{STUDY}validate/"):
+        yield path, writer, press("Start validating") if "validate" in path else nothing
+    yield f"{STUDY}practice/", writer, practise
+    staff = factories.person()
+    staff.user.is_staff = True
+    staff.user.save()
+    for path in ("/", STUDY, f"{STUDY}experts/"):
+        yield path, staff, nothing
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page_in_any_state(
+    experiment: Experiment, opens: Opens, model: FakeModelClient, scheme: str
+) -> None:
+    found: list[str] = []
+    for path, who, act in states(experiment, model):
+        page = opens(who, path, color_scheme=scheme)
+        act(page)
+        found += violations(page)
+        page.context.close()
+    assert found == []
+
+
+@pytest.mark.timeout(240)
+def test_nothing_needs_more_than_320_pixels_or_small_targets(
+    experiment: Experiment, opens: Opens, model: FakeModelClient
+) -> None:
+    wide, small = [], []
+    for path, who, act in states(experiment, model):
+        page = opens(who, path, viewport={"width": 320, "height": 640})
+        act(page)
+        if page.evaluate("document.documentElement.scrollWidth") > 320:
+            wide.append(path)
+        small += page.evaluate(
+            """() => [...document.querySelectorAll("button, summary, a.button, nav a, textarea, input")]
+                .filter(item => item.checkVisibility() && item.type !== "hidden")
+                .filter(item => item.getBoundingClientRect().height < 24 && item.type !== "checkbox")
+                .map(item => location.pathname + " " + item.outerHTML.slice(0, 80))"""
+        )
+        page.context.close()
+    assert wide == []
+    assert small == []
+
+
+@pytest.mark.timeout(240)
+def test_every_control_is_reached_by_tab_and_shows_its_focus(
+    experiment: Experiment, opens: Opens, model: FakeModelClient
+) -> None:
+    missed = []
+    for path, who, act in states(experiment, model):
+        page = opens(who, path)
+        act(page)
+        wanted = page.evaluate(
+            """() => { const all = [...document.querySelectorAll("a[href], button, textarea, select, summary, input")]
+                .filter(item => item.checkVisibility() && !item.disabled && item.type !== "hidden");
+                all.forEach((item, index) => item.dataset.n = index); document.activeElement.blur();
+                document.body.tabIndex = -1; document.body.focus(); return all.length; }"""
+        )
+        reached = set()
+        for _ in range(wanted + 10):
+            page.keyboard.press("Tab")
+            number, ring = page.evaluate(
+                "() => { const item = document.activeElement, css = getComputedStyle(item);"
+                "return [item.dataset.n, css.outlineStyle !== 'none' && parseFloat(css.outlineWidth) >= 2]; }"
+            )
+            if number is not None and ring:
+                reached.add(int(number))
+        missed += [f"{page.url} control {number}" for number in set(range(wanted)) - reached]
+        page.context.close()
+    assert missed == []
