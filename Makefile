@@ -2,6 +2,7 @@
 # make test   set up and run every test, on SQLite and on PostgreSQL + Valkey
 # make fast   the fast tests on SQLite
 # make check  lint, types, import rules, deployment check, migration drift
+# make pictures  the pictures of the documentation, taken anew in Chromium
 # make messages  the strings of the source into the message catalogues, and these compiled
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 export HF_HUB_OFFLINE = 1
 
-.PHONY: run test fast check lint messages
+.PHONY: run test fast check lint messages pictures
 
 run: $(STAMP)
 	@exec $(BIN)/python -m config.launch
@@ -45,3 +46,6 @@ check: $(STAMP)
 
 messages: $(STAMP)
 	$(BIN)/python -m config.messages
+
+pictures: $(STAMP)
+	PICTURES=docs/images $(PYTEST) -q tests/browser/test_pictures.py

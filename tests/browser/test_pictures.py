@@ -1,0 +1,143 @@
+"""The pictures of the documentation: ``make pictures`` takes them anew; as a test they are thrown away."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from annotators.models import Annotator
+from collection import assignment, settlement, submission, validation
+from collection.models import Assignment, Experiment
+from modelserver.client import FakeModelClient
+from modelserver.wire import ModelRef
+from tests import factories
+from tests.browser.conftest import Opens
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+WIDE, PHONE = {"width": 1100, "height": 760}, {"width": 360, "height": 740}
+BRIDGE = "The bridge is closed to lorries but open to cars and buses."
+STUDY = "/studies/bridges/"
+
+
+def opinion(_: ModelRef, texts: tuple[str, ...]) -> dict[str, float]:
+    """What the model of the pictures thinks: it believes what repeats the words of the text."""
+    words = set(texts[0].lower().strip(".").split())
+    said = texts[1].lower().strip(".").split()
+    follows = 0.15 + 0.75 * sum(word in words for word in said) / len(said)
+    return {"entailment": follows, "not_entailment": 1 - follows}
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> FakeModelClient:
+    """The model of the pictures."""
+    fake = FakeModelClient(opinion)
+    monkeypatch.setattr("modelserver.registry.model_client", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def experiment(transactional_db: None) -> Experiment:
+    """A study in which some work is done."""
+    return factories.running(
+        "bridges", contexts=[BRIDGE], quota=30, quorum=1, max_validations=1, undo_seconds=60, currency="EUR",
+        base_pay_minor=20, fooling_bonus_minor=30, validation_pay_minor=5, sandbox=True, leaderboard=True,
+    )  # fmt: skip
+
+
+def named(experiment: Experiment, name: str, arm: str) -> Annotator:
+    """Somebody of that arm with that name."""
+    who = factories.member_of(experiment, arm)
+    who.user.username = name.lower()
+    who.user.save()
+    who.public_name = name
+    who.save()
+    return who
+
+
+def submitted(experiment: Experiment, who: Annotator, label: str, text: str, model: FakeModelClient) -> str:
+    """A text of somebody, submitted after all tries or at once; its key."""
+    held = assignment.claim(experiment, who)
+    Assignment.objects.filter(pk=held.pk).update(target_label=label)
+    for number in range(5):
+        stored = submission.attempt(held.key, who, {"hypothesis": text}, None, f"{number}", model)
+        if stored.fooled is not False:
+            break
+    return str(submission.submit(held.key, who, stored.key).key)
+
+
+def decided(experiment: Experiment, who: Annotator, label: str | None, reason: str = "") -> None:
+    """Somebody validates the next text, and the vote counts."""
+    lease = validation.claim_validation(experiment, who)
+    validation.vote(lease.key, who, validation.Vote(label, reason))
+    settlement.settle(next(vote for vote in settlement.unsettled() if vote.pk == lease.pk))
+
+
+@pytest.mark.timeout(240)
+def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: FakeModelClient, tmp_path: Path) -> None:
+    folder = Path(os.environ.get("PICTURES", tmp_path))
+    taken = []
+
+    def take(page: Page, name: str, whole: bool = True) -> None:
+        page.wait_for_load_state("networkidle")
+        page.evaluate("Promise.all(document.getAnimations().map(item => item.finished))")
+        page.screenshot(path=folder / f"{name}.png", full_page=whole)
+        taken.append(name)
+
+    ada, ben = named(experiment, "Ada", "dynamic"), named(experiment, "Ben", "dynamic")
+    chen, dina = named(experiment, "Chen", "non-adversarial"), named(experiment, "Dina", "static")
+    submitted(experiment, ada, "entailment", "Heavy trucks must find another way.", model)
+    decided(experiment, dina, "entailment", "Lorries are heavy trucks.")
+    submitted(experiment, ada, "not_entailment", "The bridge is closed to cars.", model)
+    decided(experiment, dina, "not_entailment")
+    submitted(experiment, ben, "not_entailment", "The bridge is open to lorries and buses.", model)
+    decided(experiment, dina, "not_entailment")
+    submitted(experiment, ada, "entailment", "Nobody can walk there.", model)
+    decided(experiment, dina, None, "One cannot tell; and where is there?")
+    submitted(experiment, ada, "not_entailment", "The bridge is open to cars but closed to buses.", model)
+
+    assignment.claim(experiment, ada)
+    Assignment.objects.filter(annotator=ada, state="leased").update(target_label="entailment")
+    page = opens(ada, f"{STUDY}write/", viewport=WIDE)
+    for text, words in (
+        ("The bridge is open to buses.", "Not fooled"),
+        ("Public transport gets across.", "You fooled"),
+    ):
+        page.locator("textarea[name=hypothesis]").fill(text)
+        page.locator("textarea[name=hypothesis]").press("Control+Enter")
+        expect(page.get_by_role("heading", name=words)).to_be_visible()
+        take(page, "write-fooled" if "You" in words else "write-not-fooled")
+    take(opens(ada, f"{STUDY}write/", viewport=PHONE, color_scheme="dark"), "write-phone-dark")
+    for name, path in (("home", "/"), ("my-texts", f"{STUDY}mine/"), ("leaderboard", f"{STUDY}leaders/")):
+        take(opens(ada, path, viewport=WIDE), name)
+
+    assignment.claim(experiment, chen)
+    page = opens(chen, f"{STUDY}write/", viewport=WIDE)
+    page.locator("textarea[name=hypothesis]").fill("A bus may cross.")
+    take(page, "write-without-a-model")
+
+    page = opens(dina, f"{STUDY}practice/", viewport=WIDE)
+    page.get_by_label("Text", exact=True).fill("It rained all night.")
+    page.get_by_label("Sentence").fill("The street is wet.")
+    page.get_by_role("button", name="Ask the model").click()
+    expect(page.get_by_text("more within this hour")).to_be_visible()
+    take(page, "practice")
+
+    submitted(experiment, ben, "not_entailment", "The bridge is closed to buses.", model)
+    page = opens(chen, f"{STUDY}validate/", viewport=WIDE)
+    page.get_by_role("button", name="Start validating").click()
+    page.get_by_role("button", name="Not definitely true").click()
+    expect(page.get_by_text("You chose")).to_be_visible()
+    take(page, "validate")
+    take(opens(chen, f"{STUDY}validate/", viewport=PHONE, color_scheme="dark"), "validate-phone-dark")
+
+    expert = factories.person("expert")
+    expert.user.is_staff = True
+    expert.user.save()
+    take(opens(expert, f"{STUDY}experts/", viewport=WIDE), "experts")
+    take(opens(None, "/login/", viewport=WIDE), "login", whole=False)
+
+    assert len(taken) == len(set(taken)) == 12
+    assert all((folder / f"{name}.png").stat().st_size > 5_000 for name in taken)
