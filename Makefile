@@ -1,7 +1,7 @@
 # make run    set up, start everything, print the address and the logins
 # make test   set up and run every test, on SQLite and on PostgreSQL + Valkey
 # make fast   the fast tests on SQLite
-# make check  lint, types, import rules, deployment check, migration drift
+# make check  lint, types, import rules, message catalogues, deployment check, migration drift
 # make pictures  the pictures of the documentation, taken anew in Chromium
 # make messages  the strings of the source into the message catalogues, and these compiled
 
@@ -40,6 +40,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m config.messages --check
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	WHETSTONE_ENV=production ALLOWED_HOSTS=whetstone.example SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING

@@ -12,7 +12,9 @@ urlpatterns = [
     path("experiments/<slug:slug>/validations/", views.ValidationsView.as_view()),
     path("assignments/<uuid:key>/", views.AssignmentView.as_view()),
     path("assignments/<uuid:key>/skip/", views.SkipView.as_view()),
+    path("assignments/<uuid:key>/flag/", views.FlagView.as_view()),
     path("assignments/<uuid:key>/attempts/", views.AttemptsView.as_view()),
     path("assignments/<uuid:key>/example/", views.ExampleView.as_view()),
+    path("examples/<uuid:key>/", views.OwnExampleView.as_view()),
     path("validations/<uuid:key>/vote/", views.VoteView.as_view()),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -16,11 +17,14 @@ from annotators.enrolment import annotator_of
 from annotators.models import Annotator
 from collection import assignment, submission, validation
 from collection.api.shapes import assignment_shape, attempt_shape, example_shape, experiment_shape, validation_shape
+from collection.drafts import WHY_FOOLED, WHY_LABEL
 from collection.enrolment import enrol
 from collection.errors import Invalid
 from collection.models import Experiment
 from collection.states import ExperimentState
 from modelserver import registry
+
+WHY = (WHY_LABEL, WHY_FOOLED)
 
 
 class AnnotatorView(APIView):
@@ -96,13 +100,33 @@ class AttemptsView(AnnotatorView):
         return Response(attempt_shape(stored), status=201)
 
 
-class ExampleView(AnnotatorView):
-    """Submit one attempt as the assignment's example."""
+class FlagView(AnnotatorView):
+    """Say what is wrong with the context of an assignment, and get another one."""
 
     def post(self, request: Request, key: uuid.UUID) -> Response:
-        body = _object(request.data, {"attempt"})
-        example = submission.submit(key, self.annotator(), _uuid("attempt", body.get("attempt")))
+        body = _object(request.data, {"reason"})
+        return Response(assignment_shape(assignment.flag_context(key, self.annotator(), body.get("reason", ""))))
+
+
+class ExampleView(AnnotatorView):
+    """Submit one attempt as the assignment's example, with answers to the optional questions."""
+
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        body = _object(request.data, {"attempt", *WHY})
+        answers = {name: body.get(name, "") for name in WHY}
+        for name, text in answers.items():
+            if not isinstance(text, str):
+                raise Invalid(name, _("Must be a text."))
+        chosen = _uuid("attempt", body.get("attempt"))
+        example = submission.submit(key, self.annotator(), chosen, submission.Explanation(**answers))
         return Response(example_shape(example), status=201)
+
+
+class OwnExampleView(AnnotatorView):
+    """DELETE takes an own example back before it is decided; it stays on record as retracted."""
+
+    def delete(self, request: Request, key: uuid.UUID) -> Response:
+        return Response(example_shape(submission.retract(key, self.annotator())))
 
 
 class ValidationsView(AnnotatorView):
@@ -113,7 +137,7 @@ class ValidationsView(AnnotatorView):
 
 
 class VoteView(AnnotatorView):
-    """Vote: a label, or a flag with its reason."""
+    """Vote: a label, or a flag with its reason. DELETE takes the last vote back, while it does not count yet."""
 
     def post(self, request: Request, key: uuid.UUID) -> Response:
         body = _object(request.data, {"label", "flag", "reason"})
@@ -130,6 +154,9 @@ class VoteView(AnnotatorView):
         label = None if flag else body["label"]
         given = validation.vote(key, self.annotator(), validation.Vote(label, reason))
         return Response(validation_shape(given))
+
+    def delete(self, request: Request, key: uuid.UUID) -> Response:
+        return Response(validation_shape(validation.undo(key, self.annotator())))
 
 
 def _object(body: Any, known: set[str]) -> Mapping[str, Any]:

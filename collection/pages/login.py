@@ -82,6 +82,11 @@ class KeepingLoginView(LoginView):
             save_draft(key, who, typed)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For what cannot be read at all, such as a text of megabytes: the browser's Back still has it."""
+    return render(request, "collection/unreadable.html", status=400)
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """For a form of a page that is out of date: nothing is done, and the text is shown for sending it again."""
     match = request.resolver_match

@@ -166,6 +166,15 @@ def test_a_service_that_does_not_answer_leaves_the_text_where_it_is(experiment: 
     page.context.clear_cookies()
 
 
+def test_a_text_of_megabytes_stays_in_its_box_with_the_reason(experiment: Experiment, opens: Opens) -> None:
+    page = opens(holding(experiment, "entailment"), WRITE)
+    box(page).fill("x" * 1_500_000)
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_text("it is far too long")).to_be_visible()
+    assert box(page).evaluate("item => item.value.length") == 1_500_000
+    assert Attempt.objects.count() == 0
+
+
 def test_script_in_texts_is_inert_for_writer_and_validator(experiment: Experiment, opens: Opens) -> None:
     ada = holding(experiment, "not_entailment")
     page = opens(ada, WRITE)

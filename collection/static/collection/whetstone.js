@@ -62,9 +62,15 @@
     detail.parameters.delete?.("csrfmiddlewaretoken");
   });
 
-  const failed = (hidden) => { const note = document.getElementById("failed"); if (note) note.hidden = hidden; };
+  const failed = (hidden, status) => {
+    const note = document.getElementById("failed");
+    if (!note) return;
+    const shown = note.querySelector(`[data-for="${status}"]`) ?? note.querySelector("[data-for=other]");
+    for (const item of note.children) item.hidden = item !== shown;
+    note.hidden = hidden;
+  };
   for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-    document.addEventListener(name, () => failed(false));
+    document.addEventListener(name, ({ detail }) => failed(false, detail.xhr?.status));
   }
   document.addEventListener("htmx:afterSwap", () => failed(true));
 

@@ -260,3 +260,34 @@ def test_a_bad_vote_names_its_field_and_is_not_stored(
     answer = post(ben, f"validations/{lease['key']}/vote/", body)
     assert (answer.status_code, answer.json().get("field")) == (400, field)
     assert Validation.objects.get().state == "leased"
+
+
+def test_a_writer_explains_flags_a_context_and_takes_an_example_back(
+    experiment: Experiment, model: FakeModelClient
+) -> None:
+    ada = writer_in(experiment, "non-adversarial")
+    held = post(ada, "experiments/study/assignments/").json()
+    path = f"assignments/{held['key']}"
+    assert post(ada, f"{path}/flag/", {"reason": 3}).json()["field"] == "reason"
+    moved = post(ada, f"{path}/flag/", {"reason": "cut off"}).json()
+    assert moved["context"] != held["context"]
+    attempt = post(ada, f"{path}/attempts/", {"texts": {"hypothesis": "They rest."}}, key="k").json()
+    bad = post(ada, f"{path}/example/", {"attempt": attempt["key"], "why_label": 1})
+    assert (bad.status_code, bad.json()["field"]) == (400, "why_label")
+    example = post(ada, f"{path}/example/", {"attempt": attempt["key"], "why_label": "So it says."}).json()
+    assert Example.objects.get().why_label == "So it says."
+    assert person("thief").delete(f"/api/v1/examples/{example['key']}/").status_code == 404
+    assert ada.delete(f"/api/v1/examples/{example['key']}/").json()["state"] == "retracted"
+
+
+def test_a_validator_takes_the_last_vote_back(experiment: Experiment) -> None:
+    Experiment.objects.update(undo_seconds=60)
+    factories.written(experiment)
+    ben = writer_in(experiment, "static")
+    lease = post(ben, "experiments/study/validations/").json()
+    post(ben, f"validations/{lease['key']}/vote/", {"label": "entailment"})
+    undone = ben.delete(f"/api/v1/validations/{lease['key']}/vote/").json()
+    assert (undone["state"], undone["label"]) == ("leased", None)
+    Experiment.objects.update(undo_seconds=0)
+    post(ben, f"validations/{lease['key']}/vote/", {"label": "entailment"})
+    assert ben.delete(f"/api/v1/validations/{lease['key']}/vote/").json()["code"] == "too_late"

@@ -106,6 +106,13 @@ def test_bad_input_is_told_beside_the_field_with_the_text_kept(
     assert Attempt.objects.count() == 0
 
 
+def test_a_text_of_megabytes_is_refused_in_words(ada: Assignment, model: FakeModelClient) -> None:
+    answer = attempt(logged_in(ada.annotator), ada, "x" * 10_000_000)
+    assert answer.status_code == 400
+    assert "far too long" in shown(answer)
+    assert Attempt.objects.count() == Draft.objects.count() == 0
+
+
 def test_script_in_a_text_is_shown_inert(ada: Assignment, model: FakeModelClient) -> None:
     answer = attempt(logged_in(ada.annotator), ada, "<script>alert(1)</script> hi")
     assert "<script>alert" not in shown(answer)
