@@ -28,9 +28,9 @@ TASKS: dict[str, dict[str, Any]] = {
             "do not copy the text. Please write nothing about real people and nothing that would hurt a reader."
         ),
         "guidelines": (
-            "Take the text as true and as all you know. If the sentence must then be true, it is definitely true; if it "
-            "may be false, or one cannot tell, it is not. A small slip of the pen does not matter as long as you "
-            "understand the sentence. Flag what makes no sense, copies the text, is not English, or would hurt a reader."
+            "Take the text as true and as all you know. If the sentence must then be true, it is definitely true; if "
+            "it may be false, or one cannot tell, it is not. A small slip of the pen does not matter as long as you "
+            "understand the sentence. Flag what makes no sense, copies the text, is not English, or hurts a reader."
         ),
     },
     "sentiment": {
