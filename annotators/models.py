@@ -69,6 +69,76 @@ class Enrolment(models.Model):
         return f"{self.annotator} in {self.group}"
 
 
+class Membership(models.Model):
+    """What somebody is in a study: the role gives the rights (see collection.access)."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "owner"
+        RESEARCHER = "researcher", "researcher"
+        VALIDATOR = "validator", "validator"
+        ANNOTATOR = "annotator", "annotator"
+
+    study = models.UUIDField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["study", "user"], name="one_role_a_study")]
+
+    def __str__(self) -> str:
+        return f"{self.user} as {self.role}"
+
+
+class Invitation(models.Model):
+    """A link by which people join a study in a role. Only the hash of its secret is kept."""
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    study = models.UUIDField(db_index=True)
+    role = models.CharField(max_length=20, choices=Membership.Role.choices)
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    max_uses = models.PositiveIntegerField(default=1)
+    uses = models.PositiveIntegerField(default=0)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(uses__lte=models.F("max_uses")), name="invitation_is_not_overused"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.key} as {self.role}"
+
+
+class ApiToken(models.Model):
+    """A key to the API for one user's programs. Only its hash is kept; ``scopes`` bound what may be done with it."""
+
+    class Scope(models.TextChoices):
+        ANNOTATE = "annotate", "write and validate"
+        READ = "read", "look at experiments and their data"
+        RUN = "run", "make, launch and change experiments"
+        MANAGE = "manage", "members and invitations"
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=60)
+    start = models.CharField(max_length=12)
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.start}… of {self.user}"
+
+
 class LedgerEntry(AppendOnly, models.Model):
     """An amount earned (or taken back, negative) by an annotator. Rows are only ever added.
 

@@ -29,7 +29,9 @@ def for_experts(experiment: Experiment) -> QuerySet[Example]:
     return undecided.select_related("attempt", "arm", "round", "annotator").order_by("state", "submitted_at", "pk")
 
 
-def adjudicate(key: uuid.UUID, expert: AbstractBaseUser, outcome: str, reason: object) -> Example:
+def adjudicate(
+    experiment: Experiment, key: uuid.UUID, expert: AbstractBaseUser, outcome: str, reason: object
+) -> Example:
     """Decide a pending or flagged example, whatever its votes. The same decision again changes nothing.
 
     A flagged example has given its slot back: it is accepted only while its round is open and has a slot free.
@@ -39,7 +41,8 @@ def adjudicate(key: uuid.UUID, expert: AbstractBaseUser, outcome: str, reason: o
     if outcome not in OUTCOMES:
         raise Invalid("outcome", _("Must be one of: %(names)s.") % {"names": ", ".join(OUTCOMES)})
     said = check_text("reason", reason, max_length=MAX_REASON)
-    example = Example.objects.filter(key=key).select_related("arm__experiment", "annotator", "attempt").first()
+    found = Example.objects.filter(key=key, arm__experiment=experiment)
+    example = found.select_related("arm__experiment", "annotator", "attempt").first()
     if example is None or example.annotator.user_id == expert.pk:
         raise NotYours("example")
     try:

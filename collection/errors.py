@@ -40,6 +40,7 @@ class NotYours(Refused):
     MESSAGES = {
         "assignment": gettext_noop("There is no such assignment."),
         "attempt": gettext_noop("There is no such attempt."),
+        "experiment": gettext_noop("There is no such experiment."),
         "example": gettext_noop("There is no such example."),
         "validation": gettext_noop("There is no such validation."),
     }

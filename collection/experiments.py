@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
+from annotators.membership import Role, grant
 from annotators.money import Money
 from collection.errors import Conflict, Invalid
 from collection.models import Arm, Assignment, Context, Experiment, Round, Task, TestSet
@@ -30,7 +31,7 @@ THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
 )
 _POSITIVE = ("rounds", "quota", "quorum", "max_validations", "max_tries", "lease_seconds")
 _NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds")
-_SWITCHES = ("sandbox", "inspiration", "leaderboard")
+_SWITCHES = ("sandbox", "inspiration", "leaderboard", "open_enrolment")
 _CHOICES = {"label_policy": Experiment.Labels.values, "start_from": Experiment.StartFrom.values}
 _SETTINGS = frozenset({*_POSITIVE, *_NOT_NEGATIVE, *_SWITCHES, *_CHOICES, "max_skips", "seed", "currency", "recipe"})
 LARGEST = 1_000_000
@@ -88,6 +89,8 @@ def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:
                 **plan.settings,
             )
             record(experiment, ExperimentState.DRAFT, actor=owner)
+            if owner is not None:
+                grant(experiment.key, owner, Role.OWNER)
             experiment.test_sets.set(plan.test_sets)
             Arm.objects.bulk_create(
                 Arm(experiment=experiment, slug=_slug("arms", slug), kind=kind, position=position)

@@ -120,6 +120,8 @@ class Experiment(Movable):
     max_skips = models.PositiveIntegerField(null=True, blank=True, default=3)
     lease_seconds = models.PositiveIntegerField(default=1800)
     label_policy = models.CharField(max_length=10, choices=Labels.choices, default=Labels.ASSIGNED)
+    # Whether anybody with an account may join, or only who was invited.
+    open_enrolment = models.BooleanField(default=False)
     # How long a validator may take back the last vote; a vote counts when this time is over.
     undo_seconds = models.PositiveIntegerField(default=60)
     sandbox = models.BooleanField(default=False)

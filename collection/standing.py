@@ -14,8 +14,10 @@ from django.db.models import Count, Q, QuerySet
 
 from annotators.enrolment import enrolled_studies
 from annotators.ledger import Account, accounts
+from annotators.membership import validated_studies
 from annotators.models import Annotator
 from annotators.money import Money
+from collection.access import open_to
 from collection.models import Arm, Example, Experiment, Round, Validation
 from collection.settlement import unsettled, unsettled_votes
 from collection.states import ExampleState, ExperimentState, ValidationState
@@ -81,6 +83,7 @@ class Study:
 
     experiment: Experiment
     money: Statement | None
+    only_validates: bool = False
 
     @property
     def open(self) -> bool:
@@ -89,11 +92,10 @@ class Study:
 
 
 def studies(annotator: Annotator, most: int = 50) -> list[Study]:
-    """The studies that an annotator has joined or may join, newest first, in five queries however many there are."""
-    shown = Experiment.objects.exclude(state__in=(ExperimentState.DRAFT, ExperimentState.PREPARING))
+    """The studies that an annotator has joined or may join, newest first, in seven queries however many there are."""
+    experiments = list(open_to(annotator).select_related("task").order_by("-pk")[:most])
     joined = enrolled_studies(annotator)
-    mine = shown.filter(Q(key__in=joined) | Q(state=ExperimentState.RUNNING)).select_related("task").order_by("-pk")
-    experiments = list(mine[:most])
+    validates = validated_studies(annotator)
     found = accounts(annotator, [item.key for item in experiments])
     pending = Q(state=ExampleState.PENDING)
     texts = dict(_counted(Example.objects.filter(pending, annotator=annotator), "arm__experiment"))
@@ -108,8 +110,9 @@ def studies(annotator: Annotator, most: int = 50) -> list[Study]:
             + votes.get(item.pk, 0) * item.validation_pay_minor
         )
         account = _account(item, found.get(item.key, []))
-        money = Statement(item.pay(waiting), account.due, account.paid) if item.key in joined else None
-        rows.append(Study(item, money))
+        takes_part = item.key in joined or item.key in validates
+        money = Statement(item.pay(waiting), account.due, account.paid) if takes_part else None
+        rows.append(Study(item, money, item.key in validates))
     return rows
 
 

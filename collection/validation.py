@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotators.models import Annotator
-from collection.enrolment import arm_of
+from collection.enrolment import check_may_validate
 from collection.errors import Conflict, NothingToDo, NotYours
 from collection.models import Assignment, Example, Experiment, Validation
 from collection.quorum import Tally, votes_wanted
@@ -41,7 +41,7 @@ def claim_validation(experiment: Experiment, annotator: Annotator) -> Validation
     Nobody gets an own example, one voted on before, or one that enough others are looking at. Raises Conflict for
     somebody not enrolled and NothingToDo, with the reason, when there is nothing to validate.
     """
-    arm_of(experiment, annotator)
+    check_may_validate(experiment, annotator)
     with transaction.atomic():
         # One lock an experiment: whoever hands out leases sees all that are out.
         experiment = Experiment.objects.select_for_update().get(pk=experiment.pk)

@@ -10,6 +10,7 @@ from unittest import mock
 from django.contrib.auth.models import User
 
 from annotators.enrolment import annotator_of, plan_study
+from annotators.membership import Role, grant
 from annotators.models import Annotator
 from collection import assignment, experiments, submission, validation
 from collection.demo.tasks import task
@@ -28,7 +29,7 @@ CONTEXTS = tuple(f"A man has {number} dogs." for number in range(10))
 def draft(slug: str = "study", contexts: Sequence[str] = CONTEXTS, **settings: Any) -> Experiment:
     """A draft whose base model is not looked for."""
     chosen = settings.pop("task", None) or task("nli")
-    test_sets = settings.pop("test_sets", ())
+    test_sets, owner = settings.pop("test_sets", ()), settings.pop("owner", None)
     with mock.patch("collection.experiments.registry.check_base_model"):
         return experiments.create(
             experiments.Plan(
@@ -38,9 +39,10 @@ def draft(slug: str = "study", contexts: Sequence[str] = CONTEXTS, **settings: A
                 base_model="models/nli-minilm",
                 contexts=contexts if chosen.schema.context_field else (),
                 test_sets=test_sets,
-                # Votes of tests count at once, unless a test says otherwise.
-                settings={"undo_seconds": 0, **settings},
-            )
+                # Votes of tests count at once and anybody may join, unless a test says otherwise.
+                settings={"undo_seconds": 0, "open_enrolment": True, **settings},
+            ),
+            owner,
         )
 
 
@@ -67,6 +69,13 @@ def person(name: str | None = None) -> Annotator:
     """Somebody."""
     user, _ = User.objects.get_or_create(username=name or uuid.uuid4().hex[:20])
     return annotator_of(user)
+
+
+def researcher(experiment: Experiment, role: Role = Role.OWNER) -> Annotator:
+    """Somebody new who has a role in an experiment."""
+    somebody = person()
+    grant(experiment.key, somebody.user, role)
+    return somebody
 
 
 def member_of(experiment: Experiment, arm: str) -> Annotator:

@@ -36,7 +36,7 @@ def main(plan: dict[str, object]) -> None:
             task=task("nli"),
             base_model=str(plan["base_model"]),
             contexts=CONTEXTS,
-            settings={"undo_seconds": 0, **plan["settings"]},  # type: ignore[dict-item]
+            settings={"undo_seconds": 0, "open_enrolment": True, **plan["settings"]},  # type: ignore[dict-item]
         )
     )
     experiments.launch(experiment)

@@ -16,12 +16,12 @@ from rest_framework.views import APIView
 from annotators.enrolment import annotator_of
 from annotators.models import Annotator
 from collection import assignment, submission, validation
+from collection.access import NOT_LAUNCHED, Right, may_join, rights
 from collection.api.shapes import assignment_shape, attempt_shape, example_shape, experiment_shape, validation_shape
 from collection.drafts import WHY_FOOLED, WHY_LABEL
-from collection.enrolment import enrol
-from collection.errors import Invalid
+from collection.enrolment import join
+from collection.errors import Invalid, NotYours
 from collection.models import Experiment
-from collection.states import ExperimentState
 from modelserver import registry
 
 WHY = (WHY_LABEL, WHY_FOOLED)
@@ -36,9 +36,14 @@ class AnnotatorView(APIView):
         return annotator_of(self.request.user)
 
     def experiment(self, slug: str) -> Experiment:
-        """A launched experiment by its slug; 404 for a draft."""
-        launched = Experiment.objects.exclude(state__in=(ExperimentState.DRAFT, ExperimentState.PREPARING))
-        return get_object_or_404(launched.select_related("task"), slug=slug)
+        """A launched experiment in which the annotator works or may; 404 for any other."""
+        launched = Experiment.objects.exclude(state__in=NOT_LAUNCHED).select_related("task")
+        experiment = get_object_or_404(launched, slug=slug)
+        assert isinstance(self.request.user, AbstractBaseUser)
+        works = rights(self.request.user, experiment) & {Right.WRITE, Right.VALIDATE}
+        if not works and not may_join(self.request.user, experiment):
+            raise NotYours("experiment")
+        return experiment
 
 
 class ExperimentView(AnnotatorView):
@@ -52,7 +57,7 @@ class EnrolmentView(AnnotatorView):
     """Join an experiment. The arm stays the server's secret."""
 
     def post(self, request: Request, slug: str) -> Response:
-        enrol(self.experiment(slug), self.annotator())
+        join(self.experiment(slug), self.annotator())
         return Response({"enrolled": True})
 
 

@@ -33,6 +33,7 @@ SETTINGS = {
     "fooling_bonus_minor": 30,
     "validation_pay_minor": 5,
     "undo_seconds": 20,
+    "open_enrolment": True,
     "sandbox": True,
     "inspiration": True,
     "leaderboard": True,

@@ -5,37 +5,36 @@ from __future__ import annotations
 from collections import defaultdict
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required, user_passes_test
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from collection.access import Right
 from collection.adjudication import adjudicate, for_experts
 from collection.errors import Invalid, Refused
-from collection.models import Experiment, Validation
-from collection.pages.overview import is_staff
-from collection.pages.people import sent_key
+from collection.models import Validation
+from collection.pages.people import looked_at, sent_key
 from collection.states import ValidationState
 
 PAGE = 20
 
 
 @login_required
-@user_passes_test(is_staff, login_url="home", redirect_field_name=None)
 @never_cache
 @require_http_methods(["GET", "POST"])
 def experts(request: HttpRequest, slug: str) -> HttpResponse:
     """The next undecided examples, and deciding one."""
-    experiment = get_object_or_404(Experiment.objects.select_related("task"), slug=slug)
+    experiment = looked_at(request, slug, Right.RUN)
     problem: Invalid | None = None
     assert isinstance(request.user, AbstractBaseUser)
     if request.method == "POST":
         try:
             outcome, reason = request.POST.get("outcome", ""), request.POST.get("reason", "")
-            adjudicate(sent_key(request, "example"), request.user, outcome, reason)
+            adjudicate(experiment, sent_key(request, "example"), request.user, outcome, reason)
             messages.success(request, _("Decided."))
             return redirect("experts", slug=slug)
         except Invalid as invalid:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -13,9 +14,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotators.enrolment import enrolment_in, name_publicly
 from annotators.models import Annotator
-from collection import sandbox, standing, submission
-from collection.enrolment import enrol
-from collection.errors import Invalid, Refused
+from collection import enrolment, sandbox, standing, submission
+from collection.access import visible
+from collection.errors import Invalid, NotYours, Refused
 from collection.models import Arm, Experiment
 from collection.pages.login import login_keeps_text
 from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key
@@ -31,10 +32,10 @@ LONGEST_NAME = 30
 @login_keeps_text
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    """The studies that are open to the annotator, and what was earned in each; for staff every experiment."""
+    """The studies open to the annotator, with what was earned; and the experiments that this person may look at."""
     page: dict[str, Any] = {"studies": standing.studies(annotator(request))}
-    if request.user.is_staff:
-        page["experiments"] = Experiment.objects.select_related("task").order_by("-pk")[:100]
+    assert isinstance(request.user, AbstractBaseUser)
+    page["experiments"] = visible(request.user).select_related("task").order_by("-pk")[:100]
     return render(request, "collection/home.html", page)
 
 
@@ -43,7 +44,9 @@ def home(request: HttpRequest) -> HttpResponse:
 def join(request: HttpRequest, slug: str) -> HttpResponse:
     """Enrol; the arm stays secret."""
     try:
-        enrol(launched(slug), annotator(request))
+        enrolment.join(launched(slug), annotator(request))
+    except NotYours:
+        raise Http404 from None
     except Refused as error:
         messages.warning(request, error.message)
         return redirect("home")
@@ -65,7 +68,7 @@ def mine(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("mine", slug=slug)
     arm = _arm(experiment, who)
     if arm is None:
-        return sent_home(request)
+        return sent_home(request, experiment)
     before = request.GET.get("before", "")
     if before and not (before.isascii() and before.isdigit() and len(before) < 19):
         raise Http404
@@ -105,7 +108,7 @@ def leaders(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     arm = _arm(experiment, who)
     if arm is None:
-        return sent_home(request)
+        return sent_home(request, experiment)
     problem: Invalid | None = None
     if request.method == "POST":
         try:

@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required, user_passes_test
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from collection import experiments
+from collection.access import Right
 from collection.errors import Refused
 from collection.models import Experiment
 from collection.pages.grid import last_events, rounds_by_arm, versions_by_test_set
+from collection.pages.people import looked_at
 from collection.states import ExperimentState
-
-
-def is_staff(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whether somebody may see whole experiments and decide about examples."""
-    return bool(getattr(user, "is_staff", False))
-
 
 ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
     "launch": experiments.launch,
@@ -33,12 +29,11 @@ ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
 
 
 @login_required
-@user_passes_test(is_staff, login_url="home", redirect_field_name=None)
 @never_cache
 @require_GET
 def live(request: HttpRequest, slug: str) -> HttpResponse:
     """Arms x rounds, every version on every test set, and what has happened last."""
-    experiment = get_object_or_404(Experiment.objects.select_related("task", "base_version"), slug=slug)
+    experiment = looked_at(request, slug)
     page = {
         "experiment": experiment,
         "arms": rounds_by_arm(experiment),
@@ -51,11 +46,10 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @login_required
-@user_passes_test(is_staff, login_url="home", redirect_field_name=None)
 @require_POST
 def act(request: HttpRequest, slug: str) -> HttpResponse:
     """Launch, pause, resume or end."""
-    experiment = get_object_or_404(Experiment, slug=slug)
+    experiment = looked_at(request, slug, Right.RUN)
     action = ACTIONS.get(request.POST.get("action", ""))
     if action is None:
         raise Http404

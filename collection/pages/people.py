@@ -6,17 +6,15 @@ import uuid
 
 from django.contrib import messages
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 
 from annotators.enrolment import annotator_of
 from annotators.models import Annotator
-from collection.errors import Invalid
+from collection.access import NOT_LAUNCHED, Right, allowed, may_join
+from collection.errors import Invalid, NotYours
 from collection.models import Experiment
-from collection.states import ExperimentState
-
-NOT_LAUNCHED = (ExperimentState.DRAFT, ExperimentState.PREPARING)
 
 
 def annotator(request: HttpRequest) -> Annotator:
@@ -30,10 +28,21 @@ def launched(slug: str) -> Experiment:
     return get_object_or_404(Experiment.objects.exclude(state__in=NOT_LAUNCHED).select_related("task"), slug=slug)
 
 
-def sent_home(request: HttpRequest) -> HttpResponse:
-    """For somebody who has not joined the study: home, where it can be joined."""
+def sent_home(request: HttpRequest, experiment: Experiment) -> HttpResponse:
+    """For somebody who has not joined the study: home, where it can be joined. 404 for who may not join it."""
+    assert isinstance(request.user, AbstractBaseUser)
+    if not may_join(request.user, experiment):
+        raise Http404
     messages.info(request, _("Please join this study first."))
     return redirect("home")
+
+
+def looked_at(request: HttpRequest, slug: str, right: Right = Right.LOOK) -> Experiment:
+    """An experiment for the console; 404 for whoever lacks the right as if there were none."""
+    try:
+        return allowed(request.user, slug, right)
+    except NotYours:
+        raise Http404 from None
 
 
 def by_htmx(request: HttpRequest) -> bool:

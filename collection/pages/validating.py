@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from annotators.enrolment import enrolment_in
 from annotators.models import Annotator
 from collection import settlement, standing, validation
-from collection.errors import Invalid, NothingToDo, Refused
+from collection.enrolment import check_may_validate
+from collection.errors import Conflict, Invalid, NothingToDo, Refused
 from collection.models import Experiment, Validation
 from collection.pages.login import login_keeps_text
 from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key
@@ -28,15 +28,17 @@ def validate(request: HttpRequest, slug: str) -> HttpResponse:
     """The example that is to be validated; voting, flagging and taking back post here."""
     experiment, who = launched(slug), annotator(request)
     if request.method != "POST":
-        if enrolment_in(experiment.key, who) is None:
-            return sent_home(request)
+        try:
+            check_may_validate(experiment, who)
+        except Conflict:
+            return sent_home(request, experiment)
         return _page(request, experiment, who)
     refusal: Refused | None = None
     try:
         _act(request, experiment, who)
     except Refused as refused:
         if refused.code == "not_enrolled":
-            return sent_home(request)
+            return sent_home(request, experiment)
         refusal = refused
     if by_htmx(request) or isinstance(refusal, Invalid):
         return _page(request, experiment, who, refusal)

@@ -158,7 +158,7 @@ def _page(request: HttpRequest, experiment: Experiment, who: Annotator, said: Sa
     else:
         standing_in = enrolment_in(experiment.key, who)
         if standing_in is None:
-            return sent_home(request)
+            return sent_home(request, experiment)
         arm = experiment.arms.get(slug=standing_in.group)
         round_ = Round.objects.filter(arm=arm, state=RoundState.OPEN).first()
     so_far = standing.progress(arm, who, round_)

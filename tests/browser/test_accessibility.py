@@ -101,9 +101,7 @@ def states(
     for path in ("/", f"{STUDY}mine/", f"{STUDY}leaders/", f"{STUDY}validate/"):
         yield path, writer, press("Start validating") if "validate" in path else nothing
     yield f"{STUDY}practice/", writer, practise
-    staff = factories.person()
-    staff.user.is_staff = True
-    staff.user.save()
+    staff = factories.researcher(experiment)
     for path in ("/", STUDY, f"{STUDY}experts/"):
         yield path, staff, nothing
 

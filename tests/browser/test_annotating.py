@@ -157,12 +157,12 @@ def test_a_service_that_does_not_answer_leaves_the_text_where_it_is(experiment: 
     expect(page.get_by_text("Draft saved")).to_be_visible()
     page.route("**/write/", lambda route: route.fulfill(status=502, body="bad gateway"))
     page.get_by_role("button", name="Try it").click()
-    expect(page.get_by_text("That was not sent")).to_be_visible()
+    expect(page.get_by_text("the service does not answer")).to_be_visible()
     expect(box(page)).to_have_value("There are dogs.")
     page.unroute("**/write/")
     page.get_by_role("button", name="Try it").click()
     expect(heading(page, "Not fooled")).to_be_visible()
-    expect(page.get_by_text("That was not sent")).to_be_hidden()
+    expect(page.get_by_text("the service does not answer")).to_be_hidden()
     page.context.clear_cookies()
 
 

@@ -133,8 +133,8 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     take(page, "validate")
     take(opens(chen, f"{STUDY}validate/", viewport=PHONE, color_scheme="dark"), "validate-phone-dark")
 
-    expert = factories.person("expert")
-    expert.user.is_staff = True
+    expert = factories.researcher(experiment)
+    expert.user.username = "expert"
     expert.user.save()
     take(opens(expert, f"{STUDY}experts/", viewport=WIDE), "experts")
     take(opens(None, "/login/", viewport=WIDE), "login", whole=False)

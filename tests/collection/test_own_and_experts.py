@@ -148,12 +148,12 @@ def test_an_expert_decides_what_validators_flagged_and_the_writer_is_paid() -> N
     example = factories.written(experiment)
     factories.voted(experiment, factories.member_of(experiment, "static"), None, "typo")
     expert = factories.person().user
-    decided = adjudication.adjudicate(example.key, expert, "accepted", "a typo is no fault")
+    decided = adjudication.adjudicate(example.arm.experiment, example.key, expert, "accepted", "a typo is no fault")
     assert (decided.state, decided.ruling) == ("accepted", "a typo is no fault")
-    adjudication.adjudicate(example.key, expert, "accepted", "a typo is no fault")
+    adjudication.adjudicate(example.arm.experiment, example.key, expert, "accepted", "a typo is no fault")
     assert LedgerEntry.objects.filter(kind="base").count() == 1
     with pytest.raises(Conflict) as refused:
-        adjudication.adjudicate(example.key, expert, "rejected", "no, it is")
+        adjudication.adjudicate(example.arm.experiment, example.key, expert, "rejected", "no, it is")
     assert refused.value.code == "decided"
 
 
@@ -164,9 +164,11 @@ def test_an_expert_cannot_overfill_a_round() -> None:
     assignment.claim(experiment, factories.member_of(experiment, "dynamic"))
     expert = factories.person().user
     with pytest.raises(Conflict) as refused:
-        adjudication.adjudicate(flagged.key, expert, "accepted", "fine")
+        adjudication.adjudicate(flagged.arm.experiment, flagged.key, expert, "accepted", "fine")
     assert refused.value.code == "round_full"
-    assert adjudication.adjudicate(flagged.key, expert, "rejected", "too late").state == "rejected"
+    assert (
+        adjudication.adjudicate(flagged.arm.experiment, flagged.key, expert, "rejected", "too late").state == "rejected"
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_an_expert_cannot_overfill_a_round() -> None:
 def test_an_expert_names_a_decision_and_a_reason(outcome: str, reason: object, field: str) -> None:
     example = factories.written(factories.running())
     with pytest.raises(Invalid) as invalid:
-        adjudication.adjudicate(example.key, factories.person().user, outcome, reason)
+        adjudication.adjudicate(example.arm.experiment, example.key, factories.person().user, outcome, reason)
     assert invalid.value.field == field
     example.refresh_from_db()
     assert example.state == "pending"
@@ -185,4 +187,4 @@ def test_experts_do_not_decide_about_their_own_texts_or_about_nothing() -> None:
     example = factories.written(factories.running())
     for key, user in ((example.key, example.annotator.user), (uuid.uuid4(), factories.person().user)):
         with pytest.raises(NotYours):
-            adjudication.adjudicate(key, user, "accepted", "good")
+            adjudication.adjudicate(example.arm.experiment, key, user, "accepted", "good")

@@ -31,17 +31,18 @@ def test_strangers_are_sent_to_the_login(everything: Experiment, path: str) -> N
 
 
 @pytest.mark.parametrize("path", [STUDY, f"{STUDY}experts/"])
-def test_whole_experiments_are_for_staff(everything: Experiment, path: str) -> None:
-    assert logged_in(factories.member_of(everything, "static")).get(path).status_code == 302
-    assert logged_in(factories.person(), staff=True).get(path).status_code == 200
+def test_whole_experiments_are_for_their_researchers(everything: Experiment, path: str) -> None:
+    for somebody in (factories.member_of(everything, "static"), factories.person()):
+        assert logged_in(somebody, staff=True).get(path).status_code == 404
+    assert logged_in(factories.researcher(everything)).get(path).status_code == 200
 
 
-def test_only_staff_can_pause_and_end_needs_to_be_sure(experiment: Experiment) -> None:
+def test_only_researchers_can_pause_and_end_needs_to_be_sure(experiment: Experiment) -> None:
     path = f"{STUDY}act/"
     logged_in(factories.person()).post(path, {"action": "pause"})
     experiment.refresh_from_db()
     assert experiment.state == "running"
-    staff = logged_in(factories.person(), staff=True)
+    staff = logged_in(factories.researcher(experiment))
     staff.post(path, {"action": "end"})
     experiment.refresh_from_db()
     assert experiment.state == "running"
@@ -144,7 +145,7 @@ def test_practice_gives_a_verdict_and_stores_no_text(everything: Experiment, mod
 def test_an_expert_decides_on_the_page_and_the_writer_reads_why(experiment: Experiment) -> None:
     example = factories.written(experiment)
     factories.voted(experiment, factories.member_of(experiment, "static"), None, "typo")
-    expert = logged_in(factories.person(), staff=True)
+    expert = logged_in(factories.researcher(experiment))
     page = shown(expert.get(f"{STUDY}experts/"))
     assert "typo" in page
     body = {"example": str(example.key), "outcome": "accepted", "reason": ""}

@@ -23,9 +23,7 @@ CONTROL = ("SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "COMMIT")
 
 def statements(act: Callable[[], Any]) -> int:
     """How many statements an act takes."""
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         assert act().status_code == 200
     return sum(not query["sql"].upper().startswith(CONTROL) for query in captured)
 
@@ -110,5 +108,5 @@ def test_every_other_page_of_annotators(big: Experiment, client: Client, page: s
 
 
 def test_the_experts_page(big: Experiment) -> None:
-    staff = logged_in(factories.person(), staff=True)
+    staff = logged_in(factories.researcher(big))
     assert statements(lambda: staff.get("/studies/study/experts/")) <= 12
