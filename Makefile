@@ -3,6 +3,7 @@
 # make fast   the fast tests on SQLite
 # make check  lint, types, import rules, message catalogues, deployment check, migration drift
 # make pictures  the pictures of the documentation, taken anew in Chromium
+# make openapi   the description of the REST API, docs/openapi.yml
 # make messages  the strings of the source into the message catalogues, and these compiled
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 export HF_HUB_OFFLINE = 1
 
-.PHONY: run test fast check lint messages pictures
+.PHONY: run test fast check lint messages pictures openapi
 
 run: $(STAMP)
 	@exec $(BIN)/python -m config.launch
@@ -42,11 +43,15 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python -m config.messages --check
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file - | diff -u docs/openapi.yml -
 	WHETSTONE_ENV=production ALLOWED_HOSTS=whetstone.example SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 messages: $(STAMP)
 	$(BIN)/python -m config.messages
+
+openapi: $(STAMP)
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yml
 
 pictures: $(STAMP)
 	PICTURES=docs/images $(PYTEST) -q tests/browser/test_pictures.py

@@ -139,10 +139,11 @@ def release(key: uuid.UUID, annotator: Annotator) -> None:
     assignment = own_assignment(key, annotator)
     if assignment.state in (AssignmentState.RELEASED, AssignmentState.EXPIRED):
         return
-    try:
-        move(assignment, AssignmentState.RELEASED, actor=annotator.user)
-    except LostRace:
-        assignment.refresh_from_db()
+    if assignment.state == AssignmentState.LEASED:
+        try:
+            move(assignment, AssignmentState.RELEASED, actor=annotator.user)
+        except LostRace:
+            assignment.refresh_from_db()
     if assignment.state == AssignmentState.SUBMITTED:
         raise Conflict("already_submitted", _("You have submitted this one already."))
 

@@ -42,6 +42,10 @@ class NotYours(Refused):
         "attempt": gettext_noop("There is no such attempt."),
         "experiment": gettext_noop("There is no such experiment."),
         "example": gettext_noop("There is no such example."),
+        "invitation": gettext_noop("This invitation is not valid (any more)."),
+        "member": gettext_noop("There is no such member."),
+        "round": gettext_noop("There is no such round."),
+        "version": gettext_noop("There is no such version."),
         "validation": gettext_noop("There is no such validation."),
     }
 

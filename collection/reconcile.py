@@ -9,6 +9,7 @@ from collection import assignment, preparation, rounds, settlement, submission, 
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
 from lifecycle.moves import LostRace
+from lifecycle.requests import forget_old_requests
 from modelserver import registry, runs
 from modelserver.client import PredictsText
 from modelserver.datafiles import DataStore
@@ -27,6 +28,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
     _step("settle votes", settlement.settle_due)
     _step("judge waiting attempts", lambda: submission.judge_waiting(client))
     _step("reclaim dead runs", runs.reclaim_dead)
+    _step("forget old requests", forget_old_requests)
     for experiment in Experiment.objects.filter(state=ExperimentState.PREPARING).select_related("task"):
         _step(f"prepare {experiment}", lambda experiment=experiment: preparation.prepare(experiment))  # type: ignore[misc]
     for experiment in Experiment.objects.filter(state__in=ACTIVE):

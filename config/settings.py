@@ -36,6 +36,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "lifecycle",
     "annotators",
     "modelserver",
@@ -142,11 +144,53 @@ if env.switch("BEHIND_TLS_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "collection.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "collection.api.authentication.InScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.UserRateThrottle",
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.ScopedRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "user": env.text("API_RATE_USER", "1200/min"),
+        "anon": env.text("API_RATE_ANON", "60/min"),
+        "login": env.text("API_RATE_LOGIN", "20/min"),
+    },
+    "DEFAULT_SCHEMA_CLASS": "collection.api.schema.Schema",
+    "NUM_PROXIES": env.whole("PROXIES", 0, 0, 10),
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["collection.api.parsing.BoundedJSONParser"],
     "EXCEPTION_HANDLER": "collection.api.problems.handler",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Whetstone",
+    "DESCRIPTION": "Dynamic adversarial data collection. Errors are problem+json (RFC 9457).",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ArmKindEnum": "collection.api.serializers.ARM_KINDS",
+        "TestSetKindEnum": "collection.models.TestSet.Kind",
+        "ExperimentStateEnum": "collection.api.serializers.EXPERIMENT_STATES",
+        "RoundStateEnum": "collection.api.serializers.ROUND_STATES",
+        "ExampleStateEnum": "collection.api.serializers.EXAMPLE_STATES",
+        "RoleEnum": "annotators.models.Membership.Role",
+        "ScopeEnum": "annotators.models.ApiToken.Scope",
+    },
 }
 
 RECONCILE_SECONDS = env.seconds("RECONCILE_SECONDS", 30, low=0.2)
@@ -173,6 +217,12 @@ def _broker() -> tuple[str, dict[str, Any]]:
 
 
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = _broker()
+# Counts of requests for the throttles: shared by all web processes where there is a Redis.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CELERY_BROKER_URL}
+    if CELERY_BROKER_URL.startswith("redis")
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_ACKS_LATE = True

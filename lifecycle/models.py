@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from lifecycle.append_only import AppendOnly
@@ -33,6 +34,27 @@ class StateChange(AppendOnly, models.Model):
 
     def __str__(self) -> str:
         return f"{self.subject_type} {self.subject_id}: {self.from_state or '(new)'} to {self.to_state}"
+
+
+class DoneRequest(models.Model):
+    """A write that a client may send again under the same key: what was answered, once it was.
+
+    ``status`` is empty while it is being done.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=100)
+    body_sha256 = models.CharField(max_length=64)
+    status = models.PositiveIntegerField(null=True)
+    answer = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    begun_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_request_a_key")]
+        indexes = [models.Index(fields=["begun_at"])]
+
+    def __str__(self) -> str:
+        return f"request {self.key}"
 
 
 class Movable(models.Model):

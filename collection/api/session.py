@@ -6,12 +6,14 @@ from django.contrib.auth import authenticate, login, logout
 from django.middleware.csrf import get_token
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_protect, ensure_csrf_cookie
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from collection.api import serializers as s
 from collection.errors import Invalid
 
 
@@ -21,10 +23,13 @@ class SessionView(APIView):
     """GET tells who is logged in and gives a CSRF token; POST logs in; DELETE logs out."""
 
     permission_classes = (AllowAny,)
+    throttle_scope = "login"
 
+    @extend_schema(responses=s.SessionOut)
     def get(self, request: Request) -> Response:
         return Response(self._state(request))
 
+    @extend_schema(request=s.CredentialsIn, responses=s.SessionOut)
     def post(self, request: Request) -> Response:
         body = request.data if isinstance(request.data, dict) else {}
         for name in ("username", "password"):
@@ -37,6 +42,7 @@ class SessionView(APIView):
         request.user = user
         return Response(self._state(request))
 
+    @extend_schema(responses={204: None})
     def delete(self, request: Request) -> Response:
         logout(request._request)
         return Response(status=204)

@@ -1,11 +1,36 @@
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import session, views
+from collection.api.console import experiments, library, people, versions
+
+one_experiment = [
+    path("", experiments.ExperimentView.as_view()),
+    path("launch/", experiments.LaunchView.as_view()),
+    path("pause/", experiments.PauseView.as_view()),
+    path("resume/", experiments.ResumeView.as_view()),
+    path("end/", experiments.EndView.as_view()),
+    path("rounds/", experiments.RoundsView.as_view()),
+    path("rounds/<slug:arm>/<int:number>/retry/", experiments.RetryView.as_view()),
+    path("events/", experiments.EventsView.as_view()),
+    path("versions/", versions.VersionsView.as_view()),
+    path("versions/<slug:name>/<int:version>/", versions.VersionView.as_view()),
+    path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
+    path("members/", people.MembersView.as_view()),
+    path("members/<str:username>/", people.MemberView.as_view()),
+    path("invitations/", people.InvitationsView.as_view()),
+    path("invitations/<uuid:key>/", people.InvitationView.as_view()),
+]
 
 urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("session/", session.SessionView.as_view()),
+    path("tokens/", people.TokensView.as_view()),
+    path("tokens/<uuid:key>/", people.TokenView.as_view()),
+    path("invitations/accept/", people.AcceptView.as_view()),
     path("experiments/<slug:slug>/", views.ExperimentView.as_view()),
     path("experiments/<slug:slug>/enrolment/", views.EnrolmentView.as_view()),
     path("experiments/<slug:slug>/assignments/", views.AssignmentsView.as_view()),
@@ -17,4 +42,9 @@ urlpatterns = [
     path("assignments/<uuid:key>/example/", views.ExampleView.as_view()),
     path("examples/<uuid:key>/", views.OwnExampleView.as_view()),
     path("validations/<uuid:key>/vote/", views.VoteView.as_view()),
+    path("console/tasks/", library.TasksView.as_view()),
+    path("console/tasks/<slug:slug>/", library.TaskView.as_view()),
+    path("console/test-sets/", library.TestSetsView.as_view()),
+    path("console/experiments/", experiments.ExperimentsView.as_view()),
+    path("console/experiments/<slug:slug>/", include(one_experiment)),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,6 +18,8 @@ from annotators.enrolment import annotator_of
 from annotators.models import Annotator
 from collection import assignment, submission, validation
 from collection.access import NOT_LAUNCHED, Right, may_join, rights
+from collection.api import serializers as s
+from collection.api.authentication import Scope
 from collection.api.shapes import assignment_shape, attempt_shape, example_shape, experiment_shape, validation_shape
 from collection.drafts import WHY_FOOLED, WHY_LABEL
 from collection.enrolment import join
@@ -25,10 +28,15 @@ from collection.models import Experiment
 from modelserver import registry
 
 WHY = (WHY_LABEL, WHY_FOOLED)
+IDEMPOTENCY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, required=True, description="The same key gives the same attempt"
+)
 
 
 class AnnotatorView(APIView):
     """A view for whoever is logged in, as an annotator."""
+
+    scopes = (Scope.ANNOTATE, Scope.ANNOTATE)
 
     def annotator(self) -> Annotator:
         """The annotator that the session's user is."""
@@ -49,6 +57,7 @@ class AnnotatorView(APIView):
 class ExperimentView(AnnotatorView):
     """What an annotator may know of an experiment: its task and whether it is collecting."""
 
+    @extend_schema(operation_id="study_get", responses=s.StudyOut)
     def get(self, request: Request, slug: str) -> Response:
         return Response(experiment_shape(self.experiment(slug)))
 
@@ -56,6 +65,7 @@ class ExperimentView(AnnotatorView):
 class EnrolmentView(AnnotatorView):
     """Join an experiment. The arm stays the server's secret."""
 
+    @extend_schema(request=None, responses=s.EnrolledOut)
     def post(self, request: Request, slug: str) -> Response:
         join(self.experiment(slug), self.annotator())
         return Response({"enrolled": True})
@@ -64,6 +74,7 @@ class EnrolmentView(AnnotatorView):
 class AssignmentsView(AnnotatorView):
     """Take a slot to write for; asking again gives the one that is held."""
 
+    @extend_schema(request=None, responses=s.AssignmentOut)
     def post(self, request: Request, slug: str) -> Response:
         return Response(assignment_shape(assignment.claim(self.experiment(slug), self.annotator())))
 
@@ -71,9 +82,11 @@ class AssignmentsView(AnnotatorView):
 class AssignmentView(AnnotatorView):
     """One assignment with its attempts; DELETE gives it back unused."""
 
+    @extend_schema(responses=s.AssignmentOut)
     def get(self, request: Request, key: uuid.UUID) -> Response:
         return Response(assignment_shape(assignment.own_assignment(key, self.annotator())))
 
+    @extend_schema(responses={204: None})
     def delete(self, request: Request, key: uuid.UUID) -> Response:
         assignment.release(key, self.annotator())
         return Response(status=204)
@@ -82,6 +95,7 @@ class AssignmentView(AnnotatorView):
 class SkipView(AnnotatorView):
     """Exchange the context of an assignment for the next one."""
 
+    @extend_schema(request=None, responses=s.AssignmentOut)
     def post(self, request: Request, key: uuid.UUID) -> Response:
         return Response(assignment_shape(assignment.skip_context(key, self.annotator())))
 
@@ -89,6 +103,7 @@ class SkipView(AnnotatorView):
 class AttemptsView(AnnotatorView):
     """Put a text to the model. Needs an Idempotency-Key header: the same key and body give the same attempt."""
 
+    @extend_schema(request=s.AttemptIn, parameters=[IDEMPOTENCY], responses={201: s.AttemptOut})
     def post(self, request: Request, key: uuid.UUID) -> Response:
         body = _object(request.data, {"texts", "label"})
         texts = body.get("texts")
@@ -108,6 +123,7 @@ class AttemptsView(AnnotatorView):
 class FlagView(AnnotatorView):
     """Say what is wrong with the context of an assignment, and get another one."""
 
+    @extend_schema(request=s.ReasonIn, responses=s.AssignmentOut)
     def post(self, request: Request, key: uuid.UUID) -> Response:
         body = _object(request.data, {"reason"})
         return Response(assignment_shape(assignment.flag_context(key, self.annotator(), body.get("reason", ""))))
@@ -116,6 +132,7 @@ class FlagView(AnnotatorView):
 class ExampleView(AnnotatorView):
     """Submit one attempt as the assignment's example, with answers to the optional questions."""
 
+    @extend_schema(request=s.ExampleIn, responses={201: s.OwnExampleOut})
     def post(self, request: Request, key: uuid.UUID) -> Response:
         body = _object(request.data, {"attempt", *WHY})
         answers = {name: body.get(name, "") for name in WHY}
@@ -130,6 +147,7 @@ class ExampleView(AnnotatorView):
 class OwnExampleView(AnnotatorView):
     """DELETE takes an own example back before it is decided; it stays on record as retracted."""
 
+    @extend_schema(responses=s.OwnExampleOut)
     def delete(self, request: Request, key: uuid.UUID) -> Response:
         return Response(example_shape(submission.retract(key, self.annotator())))
 
@@ -137,6 +155,7 @@ class OwnExampleView(AnnotatorView):
 class ValidationsView(AnnotatorView):
     """Take an example to validate; asking again gives the one that is held."""
 
+    @extend_schema(request=None, responses=s.ValidationOut)
     def post(self, request: Request, slug: str) -> Response:
         return Response(validation_shape(validation.claim_validation(self.experiment(slug), self.annotator())))
 
@@ -144,6 +163,7 @@ class ValidationsView(AnnotatorView):
 class VoteView(AnnotatorView):
     """Vote: a label, or a flag with its reason. DELETE takes the last vote back, while it does not count yet."""
 
+    @extend_schema(request=s.VoteIn, responses=s.ValidationOut)
     def post(self, request: Request, key: uuid.UUID) -> Response:
         body = _object(request.data, {"label", "flag", "reason"})
         flag = body.get("flag", False)
@@ -160,6 +180,7 @@ class VoteView(AnnotatorView):
         given = validation.vote(key, self.annotator(), validation.Vote(label, reason))
         return Response(validation_shape(given))
 
+    @extend_schema(responses=s.ValidationOut)
     def delete(self, request: Request, key: uuid.UUID) -> Response:
         return Response(validation_shape(validation.undo(key, self.annotator())))
 

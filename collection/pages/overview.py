@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -15,8 +15,8 @@ from django.views.decorators.http import require_GET, require_POST
 from collection import experiments
 from collection.access import Right
 from collection.errors import Refused
+from collection.grid import last_events, rounds_by_arm, versions_by_test_set
 from collection.models import Experiment
-from collection.pages.grid import last_events, rounds_by_arm, versions_by_test_set
 from collection.pages.people import looked_at
 from collection.states import ExperimentState
 
@@ -39,7 +39,7 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
         "arms": rounds_by_arm(experiment),
         "numbers": range(1, experiment.rounds + 1),
         "test_sets": versions_by_test_set(experiment),
-        "events": last_events(experiment),
+        "events": last_events(experiment)[:15],
         "actions": [name for name, to in _POSSIBLE.items() if to in Experiment.MOVES[experiment.state]],
     }
     return render(request, "collection/live.html", page)
@@ -52,7 +52,8 @@ def act(request: HttpRequest, slug: str) -> HttpResponse:
     experiment = looked_at(request, slug, Right.RUN)
     action = ACTIONS.get(request.POST.get("action", ""))
     if action is None:
-        raise Http404
+        messages.warning(request, "There is no such button.")
+        return redirect("live", slug=slug)
     if action is experiments.end and request.POST.get("sure") != "yes":
         messages.warning(request, "Ending is for good: tick the box to say that you are sure.")
         return redirect("live", slug=slug)

@@ -27,18 +27,16 @@ from collection.pages.people import annotator, by_htmx, launched, sent_home, sen
 def validate(request: HttpRequest, slug: str) -> HttpResponse:
     """The example that is to be validated; voting, flagging and taking back post here."""
     experiment, who = launched(slug), annotator(request)
+    try:
+        check_may_validate(experiment, who)
+    except Conflict:
+        return sent_home(request, experiment)
     if request.method != "POST":
-        try:
-            check_may_validate(experiment, who)
-        except Conflict:
-            return sent_home(request, experiment)
         return _page(request, experiment, who)
     refusal: Refused | None = None
     try:
         _act(request, experiment, who)
     except Refused as refused:
-        if refused.code == "not_enrolled":
-            return sent_home(request, experiment)
         refusal = refused
     if by_htmx(request) or isinstance(refusal, Invalid):
         return _page(request, experiment, who, refusal)

@@ -32,6 +32,13 @@ def test_a_retracted_example_gives_its_slot_and_its_text_back() -> None:
     assert submission.submit(again.key, ada, stored.key).state == "pending"
 
 
+def test_what_is_submitted_cannot_be_given_back_any_more() -> None:
+    example = factories.written(factories.running())
+    with pytest.raises(Conflict) as refused:
+        assignment.release(example.assignment.key, example.annotator)
+    assert refused.value.code == "already_submitted"
+
+
 def test_only_the_writer_retracts_and_only_before_it_is_decided() -> None:
     experiment = factories.running(quorum=1, max_validations=1)
     example = factories.written(experiment)

@@ -83,7 +83,7 @@ def test_everything_needs_a_login(experiment: Experiment) -> None:
         f"validations/{key}/vote/",
     ):
         answer = post(Client(), path)
-        assert answer.status_code == 403, path
+        assert answer.status_code == 401, path
         assert answer.headers["Content-Type"] == "application/problem+json"
     assert counts() == (0, 0, 0, 0)
 

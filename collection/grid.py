@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from collection.analytics.metrics import Estimate, share
 from collection.models import Arm, Evaluation, Experiment, Round
@@ -79,8 +79,8 @@ def versions_by_test_set(experiment: Experiment) -> list[dict[str, Any]]:
     return found
 
 
-def last_events(experiment: Experiment, count: int = 15) -> list[StateChange]:
-    """The last moves of the experiment, its rounds and its runs."""
+def last_events(experiment: Experiment) -> QuerySet[StateChange]:
+    """The moves of the experiment, its rounds and its runs, newest first."""
     rounds = Round.objects.filter(arm__experiment=experiment).values("pk")
     runs = TrainingRun.objects.filter(study=experiment.key).values("pk")
     about = (
@@ -88,7 +88,7 @@ def last_events(experiment: Experiment, count: int = 15) -> list[StateChange]:
         | Q(subject_type="collection.round", subject_id__in=rounds)
         | Q(subject_type="modelserver.trainingrun", subject_id__in=runs)
     )
-    return list(StateChange.objects.filter(about).select_related("actor").order_by("-pk")[:count])
+    return StateChange.objects.filter(about).select_related("actor").order_by("-pk")
 
 
 def _note(round_: Round, accepted: int, collected: int) -> str:
