@@ -43,7 +43,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/python -m config.messages --check
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file - | diff -u docs/openapi.yml -
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn | diff -u docs/openapi.yml -
 	WHETSTONE_ENV=production ALLOWED_HOSTS=whetstone.example SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(60))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
