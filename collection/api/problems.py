@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -23,6 +24,8 @@ def handler(error: Exception, context: dict[str, Any]) -> Response | None:
         return _problem(_STATUS[type(error)], body)
     if isinstance(error, Http404):
         return _problem(404, {"code": "not_found", "detail": "There is nothing here."})
+    if isinstance(error, RequestDataTooBig):
+        return _problem(413, {"code": "too_large", "detail": "The request is too large."})
     response = exception_handler(error, context)
     if response is None:
         return None

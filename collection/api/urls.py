@@ -47,4 +47,5 @@ urlpatterns = [
     path("console/test-sets/", library.TestSetsView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),
     path("console/experiments/<slug:slug>/", include(one_experiment)),
+    path("<path:rest>", views.NothingHere.as_view()),
 ]

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -52,6 +54,22 @@ class AnnotatorView(APIView):
         if not works and not may_join(self.request.user, experiment):
             raise NotYours("experiment")
         return experiment
+
+
+class NothingHere(APIView):
+    """Every other path under the API: a problem like all others, and not a page."""
+
+    permission_classes = (AllowAny,)
+    throttle_classes = ()
+
+    # It is no operation to describe.
+    schema = None
+
+    def get(self, request: Request, rest: str) -> Response:
+        """404, whatever the method."""
+        raise Http404
+
+    post = put = patch = delete = get
 
 
 class ExperimentView(AnnotatorView):

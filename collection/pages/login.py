@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -89,6 +89,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """For a form of a page that is out of date: nothing is done, and the text is shown for sending it again."""
+    if request.path.startswith("/api/"):
+        problem = {
+            "type": "about:blank",
+            "status": 403,
+            "code": "csrf",
+            "detail": "The CSRF token is missing or wrong.",
+        }
+        return JsonResponse(problem, status=403, content_type="application/problem+json")
     match = request.resolver_match
     texts = typed_in(request, match.kwargs.get("slug", "")) if match is not None and match.url_name == "write" else {}
     page = {"texts": [text for text in texts.values() if text.strip()], "back": request.path}

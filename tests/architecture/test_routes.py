@@ -61,6 +61,7 @@ MATRIX: dict[str, str] = {
     f"GET {V1}session/": EVERYBODY,
     f"POST {V1}session/": EVERYBODY,
     f"DELETE {V1}session/": EVERYBODY,
+    **{f"{method} {V1}<path:rest>": "--------" for method in ("GET", "POST", "PUT", "PATCH", "DELETE")},
     f"GET {V1}tokens/": LOGGED_IN,
     f"POST {V1}tokens/": LOGGED_IN,
     f"DELETE {V1}tokens/<uuid:key>/": "l-----y-",

@@ -296,6 +296,17 @@ def test_requests_are_counted_and_too_many_are_told_when_to_come_back(
     assert int(answers[2].headers["Retry-After"]) > 0
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_path_that_is_none_is_a_problem_and_no_page(call: Call, method: str) -> None:
+    answer = call(method, "/api/v1/nothing/here/")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_a_request_that_is_too_large_is_told_so(call: Call) -> None:
+    answer = call("POST", "experiments/", {"name": "x" * 10_000_000})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
 def test_the_api_describes_itself(call: Call, ada: User) -> None:
     assert call("GET", "/api/v1/docs/").status_code == 200
     found = call("GET", "/api/v1/schema/?format=json").json()
