@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from collection.access import Right
+from collection.access import Right, rights
 from collection.adjudication import adjudicate, for_experts
 from collection.errors import Invalid, Refused
 from collection.models import Validation
@@ -58,5 +58,6 @@ def experts(request: HttpRequest, slug: str) -> HttpResponse:
         }
         for item in waiting
     ]
-    page = {"experiment": experiment, "rows": rows, "reason": request.POST.get("reason", "")}
+    manages = Right.MANAGE in rights(request.user, experiment)
+    page = {"experiment": experiment, "manages": manages, "rows": rows, "reason": request.POST.get("reason", "")}
     return render(request, "collection/experts.html", page, status=422 if problem else 200)

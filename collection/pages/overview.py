@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from collection import experiments
-from collection.access import Right
+from collection.access import Right, rights
 from collection.errors import Refused
 from collection.grid import last_events, rounds_by_arm, versions_by_test_set
 from collection.models import Experiment
@@ -36,6 +36,7 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
     experiment = looked_at(request, slug)
     page = {
         "experiment": experiment,
+        "manages": Right.MANAGE in rights(request.user, experiment),
         "arms": rounds_by_arm(experiment),
         "numbers": range(1, experiment.rounds + 1),
         "test_sets": versions_by_test_set(experiment),

@@ -3,13 +3,16 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import experts, login, mine, overview, validating, writing
+from collection.pages import experts, login, members, mine, overview, validating, writing
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("language/", include("django.conf.urls.i18n")),
     path("", mine.home, name="home"),
+    path("join/<str:secret>/", members.invitation, name="invitation"),
+    path("account/tokens/", members.own_tokens, name="tokens"),
+    path("studies/<slug:slug>/members/", members.members, name="members"),
     path("studies/<slug:slug>/", overview.live, name="live"),
     path("studies/<slug:slug>/act/", overview.act, name="act"),
     path("studies/<slug:slug>/experts/", experts.experts, name="experts"),

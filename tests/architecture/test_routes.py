@@ -40,6 +40,12 @@ MATRIX: dict[str, str] = {
     "POST logout/": "llllllll",
     "POST language/setlang/": EVERYBODY,
     "GET ": LOGGED_IN,
+    "GET join/<str:secret>/": "l-------",
+    "POST join/<str:secret>/": "l-------",
+    "GET account/tokens/": LOGGED_IN,
+    "POST account/tokens/": LOGGED_IN,
+    f"GET {S}members/": MANAGES,
+    f"POST {S}members/": MANAGES,
     f"GET {S}": LOOKS,
     f"POST {S}act/": LOOKS,
     f"GET {S}experts/": LOOKS,
@@ -145,6 +151,9 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
+FORMS = {f"{S}members/": ("action=invite&role=annotator&days=1&max_uses=1", "application/x-www-form-urlencoded")}
+
+
 class World:
     """An experiment with somebody in each role, and a client of each."""
 
@@ -238,7 +247,7 @@ def test_each_role_gets_what_the_matrix_says_and_no_more(role: str, monkeypatch:
             headers = {"Idempotency-Key": role} if path.endswith("attempts/") else {}
             answer = client.generic(method, path, body, content_type="application/json", headers=headers)
         else:
-            answer = client.generic(method, path)
+            answer = client.generic(method, path, *FORMS.get(route, ()))
         if outcome(answer) != expected:
             wrong.append(f"{role}: {method} {path}: {answer.status_code}, {expected} expected")
     assert wrong == []
