@@ -78,9 +78,14 @@ def test_a_token_is_shown_once_and_revoked(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [({"name": "", "scopes": ["read"]}, "name:"), ({"name": "x"}, "scopes:"), ({"name": "x", "scopes": ["all"]}, "scopes:"),
-     ({"name": "x", "scopes": ["read"], "days": "400"}, "days:"), ({"name": "x", "scopes": ["read"], "days": "x"}, "days:")],
-)  # fmt: skip
+    [
+        ({"name": "", "scopes": ["read"]}, "name:"),
+        ({"name": "x"}, "scopes:"),
+        ({"name": "x", "scopes": ["all"]}, "scopes:"),
+        ({"name": "x", "scopes": ["read"], "days": "400"}, "days:"),
+        ({"name": "x", "scopes": ["read"], "days": "x"}, "days:"),
+    ],
+)
 def test_a_bad_token_is_told_and_not_made(db: None, body: dict[str, object], words: str) -> None:
     answer = logged_in(factories.person()).post("/account/tokens/", body)
     assert answer.status_code == 422
