@@ -134,7 +134,7 @@ def _not_utf8(number: int, rest: str, error: UnicodeDecodeError, head: bytes) ->
 
 def _looks_like_utf16(head: bytes) -> bool:
     # Every other byte of European text in UTF-16 is zero.
-    return any(len(half) > 1 and half.count(0) > 0.4 * len(half) for half in (head[::2], head[1::2]))
+    return any(len(half) >= 8 and half.count(0) > 0.4 * len(half) for half in (head[::2], head[1::2]))
 
 
 def _too_large(limits: Limits) -> Invalid:
