@@ -30,7 +30,7 @@ def append_contexts(experiment: Experiment, texts: Sequence[str]) -> None:
 
     The caller has checked the texts and made sure that nothing has been dealt out yet. Part of a transaction.
     """
-    standing = list(Context.objects.filter(experiment=experiment).order_by("pk").only("pk"))
+    standing = list(Context.objects.filter(experiment=experiment).order_by("pk"))
     count = len(standing) + len(texts)
     positions = shuffled_positions(count, experiment.seed)
     with transaction.atomic():
@@ -39,7 +39,10 @@ def append_contexts(experiment: Experiment, texts: Sequence[str]) -> None:
             Context.objects.filter(experiment=experiment).update(position=F("position") + count)
             for context, position in zip(standing, positions, strict=False):
                 context.position = position
-            Context.objects.bulk_update(standing, ["position"], batch_size=_BATCH)
+            # Each is there, so nothing is inserted: bulk_update does the same in several times the time.
+            Context.objects.bulk_create(
+                standing, _BATCH, update_conflicts=True, unique_fields=["pk"], update_fields=["position"]
+            )
         Context.objects.bulk_create(
             (
                 Context(experiment=experiment, position=position, text=text, fingerprint=fingerprint([text]))
