@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +11,9 @@ from django.db import IntegrityError, transaction
 
 from annotators.membership import Role, grant
 from annotators.money import Money
+from collection.contexts import append_contexts
 from collection.errors import Conflict, Invalid
-from collection.models import Arm, Assignment, Context, Experiment, Round, Task, TestSet
+from collection.models import Arm, Assignment, Experiment, Round, Task, TestSet
 from collection.nudges import nudge
 from collection.schema import NAME
 from collection.states import ArmKind, AssignmentState, ExperimentState, RoundState
@@ -76,8 +76,6 @@ def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:
     """A draft from a plan, whole or not at all. Raises Invalid naming the field that is wrong."""
     _check_settings(plan)
     texts = _contexts(plan)
-    # The shuffled order is part of the experiment: the same seed deals the contexts in the same order.
-    random.Random(f"contexts:{plan.settings.get('seed', 0)}").shuffle(texts)
     try:
         with transaction.atomic():
             experiment = Experiment.objects.create(
@@ -96,13 +94,7 @@ def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:
                 Arm(experiment=experiment, slug=_slug("arms", slug), kind=kind, position=position)
                 for position, (slug, kind) in enumerate(plan.arms)
             )
-            Context.objects.bulk_create(
-                (
-                    Context(experiment=experiment, position=position, text=text, fingerprint=fingerprint([text]))
-                    for position, text in enumerate(texts)
-                ),
-                batch_size=1000,
-            )
+            append_contexts(experiment, texts)
     except IntegrityError:
         raise Invalid("slug", "There is an experiment of this name already.", "taken") from None
     return experiment

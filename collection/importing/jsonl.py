@@ -49,23 +49,32 @@ def read_rows(
     return rows
 
 
+def read_object(line: str) -> dict[str, Any]:
+    """The JSON object that a line is. Raises Invalid on field ``file`` for anything else, without naming the line."""
+    try:
+        row: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise Invalid("file", f"not JSON ({error.msg}).") from None
+    except (ValueError, RecursionError) as error:
+        # Python reads whole numbers of at most some thousand digits.
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        raise Invalid("file", f"not JSON ({reason}).") from None
+    if not isinstance(row, dict):
+        raise Invalid("file", "not an object.")
+    return row
+
+
 def _row(
     where: str, number: int, raw: bytes, schema: TaskSchema, columns: Mapping[str, str], as_found: bool
 ) -> LabelledRow:
     if len(raw) > MAX_LINE:
         raise Invalid("file", f"{where}: longer than {MAX_LINE} bytes.")
     try:
-        row: Any = json.loads(raw.decode("utf-8"))
+        row = read_object(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise Invalid("file", f"{where}: not UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise Invalid("file", f"{where}: not JSON ({error.msg}).") from None
-    except (ValueError, RecursionError) as error:
-        # Python reads whole numbers of at most some thousand digits.
-        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
-        raise Invalid("file", f"{where}: not JSON ({reason}).") from None
-    if not isinstance(row, dict):
-        raise Invalid("file", f"{where}: not an object.")
+    except Invalid as error:
+        raise Invalid("file", f"{where}: {error.message}") from None
     texts = []
     for item in schema.fields:
         member = columns.get(item.name, item.name)

@@ -26,7 +26,7 @@ def test_the_web_process_has_no_torch() -> None:
         "from config.wsgi import application\nimport config.urls, collection.api.urls, collection.pages.urls"
     )
     assert "django" in loaded
-    assert not loaded & {"torch", "transformers", "peft", "sklearn"}
+    assert not loaded & {"torch", "transformers", "peft", "sklearn", "pyarrow"}
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import uuid
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from annotators.models import Enrolment, LedgerEntry
 from collection import assignment, submission, validation
 from collection.enrolment import enrol
 from collection.errors import NothingToDo
-from collection.models import Arm, Assignment, Attempt, Example, Round
+from collection.importing.contexts import preview_contexts, store_contexts
+from collection.models import Arm, Assignment, Attempt, Context, Example, Round
 from collection.reconcile import reconcile
 from collection.states import ExampleState
 from lifecycle.models import StateChange
@@ -186,3 +188,13 @@ def test_many_reconciles_at_once_make_one_training_run_of_a_round(tmp_path: Path
     assert Round.objects.get(arm__slug="dynamic").training_run == run
     claims = at_once(*[lambda: runs.claim(run.pk)] * 4)
     assert sum(claim is not None for claim in claims) == 1
+
+
+def test_contexts_uploaded_many_times_at_once_are_there_once() -> None:
+    experiment = factories.draft()
+    files = [f"A man has {number} cats.\nA bird.\n".encode() for number in range(3)]
+    previews = [preview_contexts(experiment.task, io.BytesIO(file), "text") for file in files]
+    got = at_once(*[lambda seen=seen: store_contexts(experiment, seen) for seen in previews * 2])
+    assert sum(stored.added for stored in got) == 4, got
+    positions = Context.objects.filter(experiment=experiment).values_list("position", flat=True)
+    assert sorted(positions) == list(range(14))
