@@ -450,5 +450,7 @@ def _search(value: str | None) -> str | None:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     # Folding can take a letter apart again.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

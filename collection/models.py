@@ -377,8 +377,8 @@ class Example(Movable):
         ]
         indexes = [
             models.Index(fields=["round", "state"]),
-            models.Index(fields=["annotator", "arm"]),
-            # For lists that go through them from the newest on; each of them starts with a number that is in there.
+            # For lists that go through a part of them from the newest on.
+            models.Index(fields=["annotator", "arm", "id"], name="examples_by_writer"),
             models.Index(fields=["arm", "id"], name="examples_by_arm"),
             models.Index(fields=["arm", "state", "id"], name="examples_by_arm_and_state"),
             models.Index(fields=["round", "id"], name="examples_by_round"),

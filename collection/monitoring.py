@@ -99,6 +99,11 @@ def round_statistics(experiment: Experiment) -> list[tuple[Arm, list[tuple[Round
     return [(arm, lists[arm.pk]) for arm in arms]
 
 
+def forget() -> None:
+    """Count everything anew the next time: for benchmarks."""
+    _kept.clear()
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What rounds wait for, read at ``now`` for a whole experiment at once; keys are rounds' numbers in the database.
