@@ -346,8 +346,12 @@ _COLUMNS = (
 
 
 def _matching_rows(window: list[int], rest: Q, start: _Place, limit: int | None) -> list[dict[str, Any]]:
-    matching = Example.objects.filter(rest, pk__in=window).order_by("-pk" if start.older else "pk")
-    rows: list[Any] = list(matching.values(*_COLUMNS)[:limit])
+    order = "-pk" if start.older else "pk"
+    matching = Example.objects.filter(rest, pk__in=window)
+    if limit is not None and len(window) > limit:
+        # First the few that are wanted, then what is shown of them: not the other way round for the whole window.
+        matching = Example.objects.filter(pk__in=matching.order_by(order).values("pk")[:limit])
+    rows: list[Any] = list(matching.order_by(order).values(*_COLUMNS))
     return rows
 
 
