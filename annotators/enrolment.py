@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import Count
 
 from annotators.blocks import permuted_block_group
 from annotators.models import Annotator, Enrolment, EnrolmentPlan
@@ -48,6 +49,17 @@ def enrolment_in(study: uuid.UUID, annotator: Annotator) -> Enrolment | None:
 def enrolled_studies(annotator: Annotator) -> set[uuid.UUID]:
     """The studies that an annotator is enrolled in."""
     return set(Enrolment.objects.filter(annotator=annotator).values_list("plan__study", flat=True))
+
+
+def enrolled_people(study: uuid.UUID) -> list[tuple[int, uuid.UUID]]:
+    """Number and key of everybody who is enrolled in a study."""
+    return list(Enrolment.objects.filter(plan__study=study).values_list("annotator_id", "annotator__key"))
+
+
+def enrolled_by_group(study: uuid.UUID) -> dict[str, int]:
+    """How many people are enrolled in each group of a study that has any."""
+    enrolments = Enrolment.objects.filter(plan__study=study).order_by()
+    return dict(enrolments.values_list("group").annotate(Count("pk")))
 
 
 def enrol(study: uuid.UUID, annotator: Annotator) -> Enrolment:

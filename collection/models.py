@@ -377,7 +377,14 @@ class Example(Movable):
                 fields=["arm", "fingerprint"], condition=~Q(state="retracted"), name="one_example_a_text_and_arm"
             )
         ]
-        indexes = [models.Index(fields=["round", "state"]), models.Index(fields=["annotator", "arm"])]
+        indexes = [
+            models.Index(fields=["round", "state"]),
+            # For lists that go through a part of them from the newest on.
+            models.Index(fields=["annotator", "arm", "id"], name="examples_by_writer"),
+            models.Index(fields=["arm", "id"], name="examples_by_arm"),
+            models.Index(fields=["arm", "state", "id"], name="examples_by_arm_and_state"),
+            models.Index(fields=["round", "id"], name="examples_by_round"),
+        ]
 
     def __str__(self) -> str:
         return f"example {self.pk} ({self.state})"
