@@ -4,7 +4,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import session, views
-from collection.api.console import experiments, library, people, versions
+from collection.api.console import data, experiments, library, people, versions
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
@@ -15,6 +15,10 @@ one_experiment = [
     path("rounds/", experiments.RoundsView.as_view()),
     path("rounds/<slug:arm>/<int:number>/retry/", experiments.RetryView.as_view()),
     path("events/", experiments.EventsView.as_view()),
+    path("contexts/", data.ContextsView.as_view()),
+    path("examples/", data.ExamplesView.as_view()),
+    path("examples/<uuid:key>/", data.ExampleDetailView.as_view()),
+    path("examples/<uuid:key>/decision/", data.DecisionView.as_view()),
     path("versions/", versions.VersionsView.as_view()),
     path("versions/<slug:name>/<int:version>/", versions.VersionView.as_view()),
     path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
@@ -45,6 +49,7 @@ urlpatterns = [
     path("console/tasks/", library.TasksView.as_view()),
     path("console/tasks/<slug:slug>/", library.TaskView.as_view()),
     path("console/test-sets/", library.TestSetsView.as_view()),
+    path("console/test-sets/upload/", data.TestSetUploadView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),
     path("console/experiments/<slug:slug>/", include(one_experiment)),
     path("<path:rest>", views.NothingHere.as_view()),

@@ -116,7 +116,7 @@ class TestFilters:
     def test_each_finds_what_it_says(self, experiment: Experiment) -> None:
         fooling = factories.written(experiment, "dynamic")
         plain = factories.written(experiment, "non-adversarial")
-        adjudicate(plain.key, User.objects.create(username="expert"), "rejected", "not a sentence")
+        adjudicate(experiment, plain.key, User.objects.create(username="expert"), "rejected", "not a sentence")
 
         def found(**wanted: Any) -> list[uuid.UUID]:
             return everything(experiment, ExampleFilter(**wanted))
@@ -318,7 +318,9 @@ class TestDetail:
             expires_at=example.submitted_at, voted_at=example.submitted_at,
         )  # fmt: skip
         Validation.objects.create(example=example, annotator=factories.person(), expires_at=example.submitted_at)
-        adjudicate(example.key, User.objects.create(username="expert"), "accepted", "It is clear.")
+        adjudicate(
+            example.arm.experiment, example.key, User.objects.create(username="expert"), "accepted", "It is clear."
+        )
 
         detail = example_detail(experiment, example.key)
         assert (detail.row.key, detail.row.state, detail.row.flags, detail.row.votes) == (

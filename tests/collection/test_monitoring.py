@@ -326,7 +326,7 @@ class TestWords:
 
 
 def test_the_live_page_shows_figures_and_words_in_as_many_queries_whatever_there_is(experiment: Experiment) -> None:
-    staff: Client = logged_in(factories.person(), staff=True)
+    staff: Client = logged_in(factories.researcher(experiment))
     staff.get("/studies/study/")
     with CaptureQueriesContext(connection) as few:
         assert b"nobody is enrolled in this arm" in staff.get("/studies/study/").content

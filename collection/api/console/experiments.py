@@ -11,8 +11,9 @@ from rest_framework.response import Response
 
 from collection import experiments
 from collection.access import Right, visible
-from collection.api import serializers as s
+from collection.analytics.metrics import Estimate
 from collection.api.authentication import user_of
+from collection.api.console import serializers as s
 from collection.api.console.base import ConsoleView, SiteView, iso, page_by_key
 from collection.api.idempotency import idempotent
 from collection.api.reading import checked, parameters, read
@@ -23,6 +24,7 @@ from collection.states import ArmKind
 from lifecycle.models import StateChange
 
 CURSOR = OpenApiParameter("cursor", str, description="Where the page before ended")
+_COUNTS = ("accepted", "pending", "flagged", "rejected", "collected", "tries", "minutes")
 _COLUMNS = tuple(s.SettingsIn().fields)
 
 
@@ -182,8 +184,9 @@ class RoundsView(ConsoleView):
                     "number": cell.round.number,
                     "state": cell.round.state,
                     "quota": cell.round.quota,
-                    "accepted": cell.accepted,
-                    "collected": cell.collected,
+                    **{name: getattr(cell.figures, name) for name in _COUNTS},
+                    "mer": _estimate(cell.figures.mer),
+                    "vmer": _estimate(cell.figures.vmer),
                     "note": cell.note,
                     "plays": str(cell.round.model_version) if cell.round.model_version else None,
                     "trained": str(cell.round.trained_version) if cell.round.trained_version else None,
@@ -219,6 +222,18 @@ class EventsView(ConsoleView):
         cursor = parameters(request, "cursor").get("cursor")
         found, more = page_by_key(last_events(self.experiment(slug)), cursor)
         return Response({"results": [_event(item) for item in found], "next": more})
+
+
+def _estimate(found: Estimate | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    known = found.n > 0
+    return {
+        "value": found.value if known else None,
+        "low": found.low if known else None,
+        "high": found.high if known else None,
+        "n": found.n,
+    }
 
 
 def _event(item: StateChange) -> dict[str, Any]:

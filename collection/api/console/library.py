@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collection import experiments
-from collection.api import serializers as s
+from collection.api.console import serializers as s
 from collection.api.console.base import SiteView
 from collection.api.idempotency import idempotent
 from collection.api.reading import parameters, read

@@ -15,8 +15,8 @@ from annotators import membership, tokens
 from annotators.membership import Role
 from annotators.models import ApiToken, Invitation, Membership
 from collection.access import Right
-from collection.api import serializers as s
 from collection.api.authentication import Scope, user_of
+from collection.api.console import serializers as s
 from collection.api.console.base import ConsoleView, iso
 from collection.api.reading import parameters, read
 from collection.errors import Conflict, NotYours

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collection.analytics.metrics import share
-from collection.api import serializers as s
+from collection.api.console import serializers as s
 from collection.api.console.base import ConsoleView, iso
 from collection.api.reading import parameters, read
 from collection.errors import Invalid, NothingToDo, NotYours
