@@ -102,7 +102,8 @@ def states(
         yield path, writer, press("Start validating") if "validate" in path else nothing
     yield f"{STUDY}practice/", writer, practise
     staff = factories.researcher(experiment)
-    for path in ("/", STUDY, f"{STUDY}experts/"):
+    console = ("examples/", "examples/?text=nothing", f"examples/{first.key}/", "experts/", "members/")
+    for path in ("/", STUDY, *(f"{STUDY}{page}" for page in console), "/account/tokens/"):
         yield path, staff, nothing
 
 
