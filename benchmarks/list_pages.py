@@ -147,7 +147,7 @@ def benchmark(requests: int, url: str) -> tuple[str, bool]:
             # What a database does by itself, in time.
             cursor.execute("VACUUM ANALYZE" if connections[ALIASES[size]].vendor == "postgresql" else "ANALYZE")
     timed = cases()
-    # Calls alternate in step with the garbage collector: its passes over all that is loaded would fall on one size alone.
+    # Calls alternate in step with the garbage collector: its passes over all that is loaded fall on one size alone.
     gc.collect()
     gc.freeze()
     lines, hit = [], True
