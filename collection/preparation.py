@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from django.db import transaction
 
 from annotators.enrolment import plan_study
+from collection.experiments import base_run_key
 from collection.models import Experiment
 from collection.rounds import files_to_score, open_round, record_scores
 from collection.states import ExperimentState
@@ -21,7 +20,7 @@ from modelserver.wire import ModelRef
 
 def prepare(experiment: Experiment) -> None:
     """preparing → running, once the base version is there and scored; back to draft, with the problem, if it fails."""
-    key = f"base:{experiment.key}:{hashlib.sha256(experiment.base_model.encode()).hexdigest()[:16]}"
+    key = base_run_key(experiment)
     if not TrainingRun.objects.filter(key=key).exclude(state=RunState.QUEUED).exists():
         # Comparing every context with every test row takes seconds: not again once a worker is at it.
         problem = _overlap_problem(experiment)

@@ -7,8 +7,9 @@ import logging
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from collection.models import Arm, Evaluation, Example, Experiment, Round, TestSet
-from collection.states import ArmKind, ExampleState, ExperimentState, RoundState
+from collection.models import Arm, Evaluation, Experiment, Round, TestSet
+from collection.quotas import accepted, lock_quotas, quota_of
+from collection.states import ArmKind, ExperimentState, RoundState
 from collection.training_data import training_data
 from lifecycle.moves import LostRace, move, record
 from modelserver import runs
@@ -28,25 +29,22 @@ def open_round(arm: Arm, number: int) -> Round:
     non-adversarial arm there is no version to leak.
     """
     with transaction.atomic():
+        lock_quotas(arm.experiment)
         round_, created = Round.objects.get_or_create(
             arm=arm,
             number=number,
-            defaults={"quota": arm.experiment.quota, "model_version": _played_against(arm, number)},
+            defaults={"quota": quota_of(arm, number), "model_version": _played_against(arm, number)},
         )
         if created:
             record(round_, RoundState.OPEN)
     return round_
 
 
-def accepted(round_: Round) -> int:
-    """How many accepted examples a round has."""
-    return Example.objects.filter(round=round_, state=ExampleState.ACCEPTED).count()
-
-
 def close_if_full(round_: Round) -> None:
     """open → closed, once the quota is accepted."""
     if accepted(round_) >= round_.quota:
-        move(round_, RoundState.CLOSED, closed_at=timezone.now())
+        # The condition keeps a round open whose quota was raised since it was read.
+        move(round_, RoundState.CLOSED, where={"quota": round_.quota}, closed_at=timezone.now())
 
 
 def start_training(round_: Round, store: DataStore) -> None:
@@ -115,6 +113,8 @@ def finish_evaluating(round_: Round) -> None:
         if unscored(experiment, version):
             return
     with transaction.atomic():
+        # Before the round's row, as everywhere.
+        lock_quotas(experiment)
         move(round_, RoundState.DONE, done_at=timezone.now())
         if round_.number < experiment.rounds:
             open_round(round_.arm, round_.number + 1)

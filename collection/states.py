@@ -58,7 +58,7 @@ class AttemptState(StrEnum):
 
 class ExampleState(StrEnum):
     """``flagged``: validators found something wrong with the text itself; an expert decides. ``retracted``: taken back
-    by its writer before it was decided."""
+    by its writer before it was decided, or withdrawn (and paid) because its round was ended early."""
 
     PENDING = "pending"
     ACCEPTED = "accepted"

@@ -1,4 +1,4 @@
-"""The record of every change of state: who moved what, from where to where, and when."""
+"""The record of every change of state, and of settings: who changed what, from where to where, and when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from lifecycle.append_only import AppendOnly
 
 
 class StateChange(AppendOnly, models.Model):
-    """One legal move of one row. ``actor`` is empty when the system moved it by itself."""
+    """One legal move of one row, or a change of its other columns: then it goes from its state to the same state.
+
+    ``actor`` is empty when the system did it by itself.
+    """
 
     subject_type = models.CharField(max_length=60)
     subject_id = models.BigIntegerField()

@@ -31,6 +31,14 @@ def record(
     _write(subject, "", to, actor, detail)
 
 
+def note(subject: Movable, *, detail: Mapping[str, Any], actor: AbstractBaseUser | None = None) -> None:
+    """Write an event about a row that stays in its state: what else of it was changed, and by whom.
+
+    For a caller that has locked the row and changes it in the same transaction.
+    """
+    _write(subject, subject.state, subject.state, actor, detail)
+
+
 def move(
     subject: Movable,
     to: StrEnum,
@@ -60,7 +68,7 @@ def move(
 
 
 def _write(
-    subject: models.Model, origin: str, to: StrEnum, actor: AbstractBaseUser | None, detail: Mapping[str, Any] | None
+    subject: models.Model, origin: str, to: str, actor: AbstractBaseUser | None, detail: Mapping[str, Any] | None
 ) -> None:
     StateChange(
         subject_type=subject._meta.label_lower,

@@ -41,7 +41,12 @@ def check_base_model(name: str) -> None:
     only when a worker loads it.
     """
     folder = resolve_base_model(name)
-    if folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+    except OSError:
+        # A name that the file system cannot have, being too long for instance.
+        is_folder = False
+    if is_folder:
         if (folder / "manifest.json").is_file():
             return
         if not (folder / "config.json").is_file():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -249,7 +248,8 @@ class Recipe:
             wants_int = isinstance(type(self).__dataclass_fields__[name].default, int)
             if isinstance(value, bool) or not isinstance(value, int if wants_int else (int, float)):
                 raise WireError(name, "must be a whole number" if wants_int else "must be a number")
-            if not math.isfinite(value) or not low <= value <= high:
+            # What is no number at all is not between them either.
+            if not low <= value <= high:
                 raise WireError(name, f"must be between {low} and {high}")
 
     @classmethod

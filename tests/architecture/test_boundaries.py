@@ -23,7 +23,8 @@ def loaded_by(statement: str) -> set[str]:
 @pytest.mark.slow
 def test_the_web_process_has_no_torch() -> None:
     loaded = loaded_by(
-        "from config.wsgi import application\nimport config.urls, collection.api.urls, collection.pages.urls"
+        "from config.wsgi import application\nimport config.urls, collection.api.urls, collection.pages.urls\n"
+        "import collection.changes, collection.planning"
     )
     assert "django" in loaded
     assert not loaded & {"torch", "transformers", "peft", "sklearn", "pyarrow"}

@@ -9,7 +9,7 @@ from collection import states
 from collection.models import Experiment, Round
 from collection.states import MOVES, ExperimentState, RoundState
 from lifecycle.models import StateChange
-from lifecycle.moves import IllegalMove, LostRace, move
+from lifecycle.moves import IllegalMove, LostRace, move, note
 from modelserver.states import RUN_MOVES, RunState
 from tests import factories
 
@@ -46,6 +46,19 @@ def test_a_move_writes_the_row_and_one_event() -> None:
         owner,
         {"why": "lunch"},
     )
+
+
+@pytest.mark.django_db
+def test_a_note_leaves_the_state_and_one_event() -> None:
+    experiment = factories.running()
+    before = StateChange.objects.count()
+    owner = factories.person().user
+    note(experiment, actor=owner, detail={"changed": {"name": ["old", "new"]}})
+    event = StateChange.objects.latest("pk")
+    assert StateChange.objects.count() == before + 1
+    assert (event.subject_id, event.from_state, event.to_state) == (experiment.pk, "running", "running")
+    assert (event.actor, event.detail) == (owner, {"changed": {"name": ["old", "new"]}})
+    assert Experiment.objects.get().state == "running"
 
 
 @pytest.mark.django_db
