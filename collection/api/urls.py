@@ -4,10 +4,14 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import session, views
-from collection.api.console import data, experiments, library, people, versions
+from collection.api.console import data, experiments, library, people, steering, versions
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
+    path("settings/", steering.ChangeView.as_view()),
+    path("copy/", steering.CopyView.as_view()),
+    path("rounds/<slug:arm>/<int:number>/extend/", steering.ExtendView.as_view()),
+    path("rounds/<slug:arm>/<int:number>/close/", steering.CloseView.as_view()),
     path("launch/", experiments.LaunchView.as_view()),
     path("pause/", experiments.PauseView.as_view()),
     path("resume/", experiments.ResumeView.as_view()),
@@ -50,6 +54,7 @@ urlpatterns = [
     path("console/tasks/<slug:slug>/", library.TaskView.as_view()),
     path("console/test-sets/", library.TestSetsView.as_view()),
     path("console/test-sets/upload/", data.TestSetUploadView.as_view()),
+    path("console/experiments/check/", steering.CheckView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),
     path("console/experiments/<slug:slug>/", include(one_experiment)),
     path("<path:rest>", views.NothingHere.as_view()),

@@ -74,7 +74,7 @@ def test_every_operation_keeps_to_its_description(
     role: str, application: WSGIHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("modelserver.registry.model_client", lambda: FakeModelClient())
-    monkeypatch.setattr("collection.experiments.registry.check_base_model", lambda name: None)
+    monkeypatch.setattr("collection.planning.registry.check_base_model", lambda name: None)
     secret = tokens.issue(somebody(role), role, ["annotate", "read", "run", "manage"])[1]
     for operation in OPERATIONS:
 

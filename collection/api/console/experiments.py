@@ -206,7 +206,8 @@ class RetryView(ConsoleView):
     def post(self, request: Request, slug: str, arm: str, number: int) -> Response:
         """409 unless the round has failed."""
         experiment = self.experiment(slug, Right.RUN)
-        round_ = Round.objects.filter(arm__experiment=experiment, arm__slug=arm, number=number).first()
+        wanted = Round.objects.filter(arm__experiment=experiment, arm__slug=arm, number=min(number, 2**31 - 1))
+        round_ = wanted.first()
         if round_ is None:
             raise NotYours("round")
         experiments.retry_round(round_, user_of(request))

@@ -400,3 +400,49 @@ class PreviewOut(Fields):
 class StoredOut(Fields):
     added = s.IntegerField()
     already = s.IntegerField()
+
+
+class ProblemOfPlanOut(Fields):
+    field = s.CharField()
+    code = s.CharField()
+    message = s.CharField()
+
+
+class EstimateOfPlanOut(Fields):
+    """Expected values; money in minor units. ``assumptions`` says what they rest on."""
+
+    examples = s.IntegerField()
+    submissions = s.FloatField()
+    votes = s.FloatField()
+    hours = s.FloatField()
+    training_runs = s.IntegerField()
+    people = s.IntegerField()
+    currency = s.CharField()
+    base_minor = s.IntegerField()
+    bonus_minor = s.IntegerField()
+    validation_minor = s.IntegerField()
+    total_minor = s.IntegerField()
+    assumptions = s.ListField(child=s.CharField())
+
+
+class CheckOut(Fields):
+    problems = ProblemOfPlanOut(many=True)
+    estimate = EstimateOfPlanOut(allow_null=True)
+
+
+class CopyIn(Fields):
+    slug = s.CharField()
+    name = s.CharField(max_length=100)
+
+
+class LocksOut(Fields):
+    locked = s.DictField(child=s.CharField())
+
+
+class ChangeIn(Fields):
+    name = s.CharField(max_length=100, required=False)
+    settings = SettingsIn(required=False)
+
+
+class ExtendIn(Fields):
+    by = s.IntegerField()

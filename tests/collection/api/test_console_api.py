@@ -57,7 +57,7 @@ def by_token(user: User, *scopes: str) -> Call:
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What makes an experiment."""
-    monkeypatch.setattr("collection.experiments.registry.check_base_model", lambda name: None)
+    monkeypatch.setattr("collection.planning.registry.check_base_model", lambda name: None)
     return {
         "slug": "mine",
         "name": "Mine",
@@ -312,3 +312,57 @@ def test_the_api_describes_itself(call: Call, ada: User) -> None:
     found = call("GET", "/api/v1/schema/?format=json").json()
     assert found["openapi"].startswith("3.1")
     assert "/api/v1/console/experiments/{slug}/launch/" in found["paths"]
+
+
+def test_a_plan_is_checked_whole_and_estimated_before_it_is_made(call: Call, plan: dict[str, Any]) -> None:
+    with_task_and_test_set(call)
+    wrong = call("POST", "experiments/check/", plan | {"contexts": [], "settings": {"quota": 0, "rounds": 0}}).json()
+    assert {item["field"] for item in wrong["problems"]} >= {"contexts", "quota", "rounds"}
+    assert wrong["estimate"] is None
+    pay = {"base_pay_minor": 10, "validation_pay_minor": 2, "rounds": 2, "quota": 3}
+    fine = call("POST", "experiments/check/", plan | {"settings": pay}).json()
+    assert fine["problems"] == []
+    assert (fine["estimate"]["examples"], fine["estimate"]["base_minor"], fine["estimate"]["training_runs"]) == (
+        18,
+        180,
+        6,
+    )
+    assert fine["estimate"]["assumptions"]
+    assert Experiment.objects.count() == 0
+
+
+def test_what_would_break_comparability_is_locked_after_the_launch_with_the_reason(
+    call: Call, ada: User, plan: dict[str, Any]
+) -> None:
+    factories.running("theirs", owner=ada)
+    path = "experiments/theirs/settings/"
+    assert "quorum" in call("GET", path).json()["locked"]
+    for settings in ({"quorum": 1}, {"base_pay_minor": 99}, {"recipe": {"epochs": 9}}):
+        refused = call("PATCH", path, {"settings": settings})
+        assert (refused.status_code, refused.json()["code"]) == (409, "locked")
+    assert call("PATCH", path, {"name": "A better name"}).json()["name"] == "A better name"
+    assert call("PATCH", path, {"arms": []}).json()["field"] == "arms"
+    events = call("GET", "experiments/theirs/events/").json()["results"]
+    assert events[0]["detail"]["changed"]["name"] == ["theirs", "A better name"]
+
+
+def test_rounds_are_extended_in_every_arm_alike_and_closed_early(call: Call, ada: User) -> None:
+    experiment = factories.running("theirs", owner=ada, quota=5, quorum=1, max_validations=1)
+    assert call("POST", "experiments/theirs/rounds/dynamic/1/extend/", {"by": 2}).status_code == 200
+    assert {item["quota"] for item in call("GET", "experiments/theirs/rounds/").json()} == {7}
+    early = call("POST", "experiments/theirs/rounds/dynamic/1/close/", {"sure": True})
+    assert early.status_code == 409
+    factories.accepted(experiment, "dynamic", 1)
+    assert call("POST", "experiments/theirs/rounds/dynamic/1/close/", {"sure": True}).status_code == 200
+    states = {item["arm"]: item["state"] for item in call("GET", "experiments/theirs/rounds/").json()}
+    assert (states["dynamic"], states["static"]) == ("closed", "open")
+    assert call("POST", "experiments/theirs/rounds/dynamic/9/extend/", {"by": 1}).status_code == 404
+    assert call("POST", "experiments/theirs/rounds/static/1/extend/", {"by": 1}).json()["code"] == "round_closed"
+
+
+def test_an_experiment_is_copied(call: Call, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collection.planning.registry.check_base_model", lambda name: None)
+    factories.running("theirs", owner=ada, quota=5)
+    made = call("POST", "experiments/theirs/copy/", {"slug": "again", "name": "Again"})
+    assert made.status_code == 201, made.content
+    assert (made.json()["state"], made.json()["settings"]["quota"], made.json()["contexts"]) == ("draft", 5, 10)
