@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotators.enrolment import enrolment_in, name_publicly
 from annotators.models import Annotator
 from collection import enrolment, sandbox, standing, submission
-from collection.access import visible
+from collection.access import may_create, visible
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Arm, Experiment
 from collection.pages.login import login_keeps_text
@@ -36,6 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
     page: dict[str, Any] = {"studies": standing.studies(annotator(request))}
     assert isinstance(request.user, AbstractBaseUser)
     page["experiments"] = visible(request.user).select_related("task").order_by("-pk")[:100]
+    page["may_create"] = may_create(request.user)
     return render(request, "collection/home.html", page)
 
 

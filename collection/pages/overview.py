@@ -34,11 +34,12 @@ ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
 def live(request: HttpRequest, slug: str) -> HttpResponse:
     """Arms x rounds, every version on every test set, and what has happened last."""
     experiment = looked_at(request, slug)
+    arms = rounds_by_arm(experiment)
     page = {
         "experiment": experiment,
         "manages": Right.MANAGE in rights(request.user, experiment),
-        "arms": rounds_by_arm(experiment),
-        "numbers": range(1, experiment.rounds + 1),
+        "arms": arms,
+        "numbers": range(1, 1 + max((len(cells) for _, cells in arms), default=0)),
         "test_sets": versions_by_test_set(experiment),
         "events": last_events(experiment)[:15],
         "actions": [name for name, to in _POSSIBLE.items() if to in Experiment.MOVES[experiment.state]],

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import examples, experts, login, members, mine, overview, validating, writing
+from collection.pages import examples, experts, login, members, mine, overview, plans, validating, writing
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("", mine.home, name="home"),
     path("join/<str:secret>/", members.invitation, name="invitation"),
     path("account/tokens/", members.own_tokens, name="tokens"),
+    path("new/", plans.new, name="new"),
     path("studies/<slug:slug>/members/", members.members, name="members"),
     path("studies/<slug:slug>/", overview.live, name="live"),
     path("studies/<slug:slug>/act/", overview.act, name="act"),

@@ -44,6 +44,8 @@ MATRIX: dict[str, str] = {
     "POST join/<str:secret>/": "l-------",
     "GET account/tokens/": LOGGED_IN,
     "POST account/tokens/": LOGGED_IN,
+    "GET new/": SITE,
+    "POST new/": SITE,
     f"GET {S}members/": MANAGES,
     f"POST {S}members/": MANAGES,
     f"GET {S}": LOOKS,

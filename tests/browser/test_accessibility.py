@@ -102,6 +102,9 @@ def states(
         yield path, writer, press("Start validating") if "validate" in path else nothing
     yield f"{STUDY}practice/", writer, practise
     staff = factories.researcher(experiment)
+    staff.user.is_staff = True
+    staff.user.save()
+    yield "/new/", staff, press("Check and estimate")
     console = ("examples/", "examples/?text=nothing", f"examples/{first.key}/", "experts/", "members/")
     for path in ("/", STUDY, *(f"{STUDY}{page}" for page in console), "/account/tokens/"):
         yield path, staff, nothing

@@ -137,7 +137,17 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     expert.user.username = "expert"
     expert.user.save()
     take(opens(expert, f"{STUDY}experts/", viewport=WIDE), "experts")
+    for name, path in (("examples", f"{STUDY}examples/"), ("rounds", STUDY), ("members", f"{STUDY}members/")):
+        take(opens(expert, path, viewport={"width": 1300, "height": 800}), name, whole=name == "examples")
+    expert.user.is_staff = True
+    expert.user.save()
+    page = opens(expert, "/new/?copy=bridges", viewport=WIDE)
+    page.get_by_label("Short name").fill("bridges-again")
+    page.get_by_label("Base model").fill("models/nli-minilm")
+    page.get_by_role("button", name="Check and estimate").click()
+    expect(page.get_by_text("Nothing is wrong with it")).to_be_visible()
+    take(page, "new-experiment", whole=False)
     take(opens(None, "/login/", viewport=WIDE), "login", whole=False)
 
-    assert len(taken) == len(set(taken)) == 12
+    assert len(taken) == len(set(taken)) == 16
     assert all((folder / f"{name}.png").stat().st_size > 5_000 for name in taken)

@@ -62,6 +62,11 @@
     detail.parameters.delete?.("csrfmiddlewaretoken");
   });
 
+  // The live view does not change under the hands of somebody who is about to press a button in it.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.elt.id === "live" && event.detail.elt.querySelector(":focus, input:checked")) event.preventDefault();
+  });
+
   const failed = (hidden, status) => {
     const note = document.getElementById("failed");
     if (!note) return;

@@ -1,0 +1,85 @@
+"""Making an experiment on its page: every problem at once, an estimate, and only then a draft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from collection.models import Experiment, Task
+from collection.pages.plans import _defaults
+from tests import factories
+from tests.collection.pages import logged_in, shown
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A researcher of the site, where any base model will do."""
+    monkeypatch.setattr("collection.planning.registry.check_base_model", lambda name: None)
+    return logged_in(factories.person(), staff=True)
+
+
+def form(**changes: Any) -> dict[str, Any]:
+    """The form as it comes, filled in."""
+    first = {"slug": "first", "name": "First", "contexts": "A man has a dog.\nA woman reads.", "action": "create"}
+    return {**_defaults(), "max_skips": "3", **first, **changes}
+
+
+def test_from_an_empty_database_to_a_draft_of_ones_own(client: Client) -> None:
+    assert "Does the sentence follow" in shown(client.get("/new/"))
+    assert Task.objects.count() == 0
+    page = client.post("/new/", form(), follow=True)
+    assert page.redirect_chain == [("/studies/first/", 302)]
+    assert "Launch" in shown(page)
+    made = Experiment.objects.get()
+    assert (made.rounds, made.quota, made.arms.count(), made.contexts.count()) == (20, 150, 3, 2)
+    assert "First" in shown(client.get("/"))
+
+
+def test_all_problems_are_told_at_once_and_nothing_is_made(client: Client) -> None:
+    answer = client.post("/new/", form(slug="Bad Slug", contexts="", quota="0", quorum="9", arms=[]))
+    page = shown(answer)
+    assert answer.status_code == 422
+    for field in ("slug", "contexts", "quota", "max_validations", "arms"):
+        assert f"<strong>{field}</strong>" in page
+    assert 'value="Bad Slug"' in page
+    assert Experiment.objects.count() == 0
+
+
+@pytest.mark.parametrize(("field", "value"), [("rounds", "x"), ("quota", "1" * 30), ("recipe", "{"), ("task", "none")])
+def test_what_cannot_be_read_is_told_by_its_name(client: Client, field: str, value: str) -> None:
+    answer = client.post("/new/", form(**{field: value}))
+    assert answer.status_code == 422
+    assert f"<strong>{field}</strong>" in shown(answer)
+    assert Experiment.objects.count() == 0
+
+
+def test_a_check_estimates_and_makes_nothing(client: Client) -> None:
+    page = shown(client.post("/new/", form(action="check", rounds="2", quota="10", base_pay_minor="10")))
+    assert "<dt>Accepted examples</dt><dd>60</dd>" in page
+    assert "6.00 USD" in page
+    assert Experiment.objects.count() == 0
+
+
+def test_an_experiment_can_be_copied_by_those_who_may_see_it(client: Client) -> None:
+    factories.running("theirs", quota=7)
+    assert 'value="7"' not in shown(client.get("/new/?copy=theirs"))
+    own = factories.running("own", quota=7, owner=factories.person().user)
+    owner = own.owner
+    assert owner is not None
+    owner.is_staff = True
+    owner.save()
+    mine = Client()
+    mine.force_login(owner)
+    page = shown(mine.get("/new/?copy=own"))
+    assert 'value="7"' in page
+    assert "A man has 3 dogs." in page
+
+
+def test_only_researchers_of_the_site_make_experiments() -> None:
+    somebody = logged_in(factories.person())
+    assert somebody.get("/new/").status_code == somebody.post("/new/", form()).status_code == 404
+    assert "New experiment" not in shown(somebody.get("/"))
