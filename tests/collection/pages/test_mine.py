@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from collection import changes
 from collection.models import Assignment, Attempt, Example, Experiment, Validation
 from modelserver.client import FakeModelClient
 from tests import factories
@@ -140,6 +141,21 @@ def test_practice_gives_a_verdict_and_stores_no_text(everything: Experiment, mod
     answer = client.post(f"{STUDY}practice/", {"premise": "A dog sleeps.", "hypothesis": "It rests."})
     assert "The model does not answer right now" in shown(answer)
     assert "It rests." in shown(answer)
+
+
+def test_a_text_that_a_round_ended_without_is_told_as_paid_and_not_as_taken_back(experiment: Experiment) -> None:
+    factories.accepted(experiment, "dynamic", 1)
+    example = factories.written(experiment)
+    changes.end_round_early(example.round, sure=True)
+    page = shown(logged_in(example.annotator).get(f"{STUDY}mine/"))
+    assert "not needed any more, and paid all the same" in page
+    assert "taken back" not in page.lower()
+
+
+def test_a_change_of_settings_is_told_by_the_live_view(experiment: Experiment) -> None:
+    owner = factories.researcher(experiment)
+    changes.change(experiment, {"name": "A better name"}, owner.user)
+    assert "changed name from study to A better name" in shown(logged_in(owner).get(STUDY))
 
 
 def test_an_expert_decides_on_the_page_and_the_writer_reads_why(experiment: Experiment) -> None:
