@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from collection.api import session, views
+from collection.api import labelstudio, session, views
 from collection.api.console import data, experiments, library, people, steering, versions
 
 one_experiment = [
@@ -32,6 +32,13 @@ one_experiment = [
     path("invitations/<uuid:key>/", people.InvitationView.as_view()),
 ]
 
+backend = [
+    path("health", labelstudio.HealthView.as_view()),
+    path("setup", labelstudio.SetupView.as_view()),
+    path("predict", labelstudio.PredictView.as_view()),
+    path("webhook", labelstudio.WebhookView.as_view()),
+]
+
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
@@ -57,5 +64,6 @@ urlpatterns = [
     path("console/experiments/check/", steering.CheckView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),
     path("console/experiments/<slug:slug>/", include(one_experiment)),
+    path("labelstudio/<slug:slug>/<slug:name>/<int:version>/", include(backend)),
     path("<path:rest>", views.NothingHere.as_view()),
 ]

@@ -105,6 +105,11 @@ MATRIX: dict[str, str] = {
     f"GET {E}rounds/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/retry/": LOOKS,
     f"GET {E}events/": LOOKS,
+    f"GET {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/health": LOOKS,
+    **{
+        f"POST {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/{act}": LOOKS
+        for act in ("setup", "predict", "webhook")
+    },
     f"POST {V1}console/experiments/check/": SITE,
     f"GET {E}settings/": LOOKS,
     f"PATCH {E}settings/": LOOKS,
