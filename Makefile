@@ -1,5 +1,5 @@
 # make run    set up, start everything, print the address and the logins
-# make test   set up and run every test, on SQLite and on PostgreSQL + Valkey
+# make test   set up and run every test on SQLite, and on PostgreSQL + Valkey all but those in a browser
 # make fast   the fast tests on SQLite
 # make check  lint, types, import rules, message catalogues, deployment check, migration drift
 # make pictures  the pictures of the documentation, taken anew in Chromium
@@ -30,7 +30,7 @@ test: $(STAMP)
 	$(PYTEST) -n 2 -m "not faults and not postgres"
 	$(PYTEST) -m faults
 	@echo "== PostgreSQL, Valkey"
-	$(BIN)/python -m tests.servers $(PYTEST) -n 2 -m "not faults"
+	$(BIN)/python -m tests.servers $(PYTEST) -n 2 -m "not faults and not browser"
 	$(BIN)/python -m tests.servers $(PYTEST) -m faults
 
 fast: $(STAMP)
