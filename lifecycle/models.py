@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from lifecycle.append_only import AppendOnly
@@ -49,7 +48,8 @@ class DoneRequest(models.Model):
     key = models.CharField(max_length=100)
     body_sha256 = models.CharField(max_length=64)
     status = models.PositiveIntegerField(null=True)
-    answer = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    # As text: a database that keeps JSON by its meaning would answer in another order.
+    answer = models.TextField(blank=True)
     begun_at = models.DateTimeField()
 
     class Meta:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from rest_framework.request import Request
@@ -40,14 +42,15 @@ def idempotent(handler: Handler) -> Handler:
             raise Invalid(HEADER, "Must have 1 to 100 printable characters.")
         mine = _begin(request, key)
         if mine.status is not None:
-            return Response(mine.answer, status=mine.status)
+            return Response(json.loads(mine.answer), status=mine.status)
         try:
             answer = handler(view, request, *args, **kwargs)
         except BaseException:
             DoneRequest.objects.filter(pk=mine.pk, status=None).delete()
             raise
         # The client gets what a repetition would get, to the letter.
-        DoneRequest.objects.filter(pk=mine.pk).update(status=answer.status_code, answer=answer.data)
+        told = json.dumps(answer.data, cls=DjangoJSONEncoder)
+        DoneRequest.objects.filter(pk=mine.pk).update(status=answer.status_code, answer=told)
         return answer
 
     return wrapped

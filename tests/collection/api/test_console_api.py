@@ -154,7 +154,7 @@ def test_a_repeated_write_is_done_once_and_answered_alike(call: Call, plan: dict
 def test_a_write_that_is_under_way_or_died_is_told_apart(call: Call, plan: dict[str, Any], ada: User) -> None:
     with_task_and_test_set(call)
     call("POST", "experiments/", plan, Idempotency_Key="one")
-    DoneRequest.objects.update(status=None, answer=None)
+    DoneRequest.objects.update(status=None, answer="")
     under_way = call("POST", "experiments/", plan, Idempotency_Key="one")
     assert (under_way.status_code, under_way.json()["code"]) == (409, "in_progress")
     DoneRequest.objects.update(begun_at=timezone.now() - timezone.timedelta(minutes=3))
