@@ -12,12 +12,23 @@ from scipy.stats import binomtest
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95% interval and the number of things it is from; all None where there are no data."""
+    """A figure with its 95% interval and the number of things it is from; all None where there are no data.
+
+    ``method`` says how the interval was found. ``limit`` says what the figure or its interval lacks, or how far it
+    can be trusted: "not enough data: …". No figure is ever NaN or infinite.
+    """
 
     n: int
     value: float | None
     low: float | None
     high: float | None
+    method: str = ""
+    limit: str = ""
+
+
+def missing(n: int, why: str) -> Estimate:
+    """The figure that cannot be given: ``why`` ends the sentence "not enough data: …"."""
+    return Estimate(n, None, None, None, limit=f"not enough data: {why}")
 
 
 @dataclass(frozen=True)
@@ -34,9 +45,9 @@ class Accuracy:
 def share(successes: int, n: int) -> Estimate:
     """A share with Wilson's 95% score interval (Wilson 1927, JASA 22). No interval without trials."""
     if n == 0:
-        return Estimate(0, None, None, None)
+        return missing(0, "there is nothing to take a share of")
     interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    return Estimate(n, successes / n, float(interval.low), float(interval.high))
+    return Estimate(n, successes / n, float(interval.low), float(interval.high), "Wilson")
 
 
 def accuracy(

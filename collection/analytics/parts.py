@@ -1,0 +1,39 @@
+"""Parts of a report that need not be worked out again while what they are made of stays the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+
+class Parts(Protocol):
+    """Gives the stored part of that name and key, or computes and keeps it. Parts are plain values, ready for JSON."""
+
+    def __call__(self, name: str, key: str, compute: Callable[[], Any]) -> Any:
+        """The part: ``key`` must name everything that it is made of, its code's version included."""
+        ...
+
+
+def afresh(name: str, key: str, compute: Callable[[], Any]) -> Any:
+    """Keeps nothing: every part is computed."""
+    return compute()
+
+
+def digest(*things: object) -> str:
+    """A short hash of values, arrays and frames: equal things have equal digests."""
+    found = hashlib.sha256()
+    for thing in things:
+        if isinstance(thing, pd.DataFrame):
+            found.update(repr(list(thing.columns)).encode())
+            found.update(pd.util.hash_pandas_object(thing, index=False).to_numpy().tobytes())
+        elif isinstance(thing, np.ndarray):
+            found.update(repr((thing.dtype.str, thing.shape)).encode())
+            found.update(np.ascontiguousarray(thing).tobytes())
+        else:
+            found.update(repr(thing).encode())
+        found.update(b"\0")
+    return found.hexdigest()[:32]

@@ -1,0 +1,90 @@
+"""What analytics gives back: sections of plain words, tables and charts. Pages, files and print lay these out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from collection.analytics.metrics import Estimate
+
+Cell = str | int | float | bool | Estimate | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a report is made. ``as_released`` repeats quirks of the source study's scripts where they have one."""
+
+    draws: int = 2000
+    seed: int = 0
+    as_released: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. ``unit`` is "", "share", "s", "h", "examples" or a currency's code (then in minor units)."""
+
+    name: str
+    title: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Figures with the method they are from. A row maps column names to cells; a cell that is missing is None."""
+
+    id: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Cell], ...]
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Vega-Lite specification without its data, which are ``flat`` rows of the section's table ``table``.
+
+    ``description`` says in words what the chart shows, for those who do not see it.
+    """
+
+    id: str
+    title: str
+    description: str
+    table: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question of the report. ``findings`` are sentences that claim no more than their intervals allow;
+    ``limits`` say what could not be found out, and why."""
+
+    id: str
+    title: str
+    findings: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def flat(columns: tuple[Column, ...], rows: tuple[Mapping[str, Cell], ...]) -> Iterator[dict[str, Any]]:
+    """Rows of plain values: an estimate in the column ``x`` becomes ``x``, ``x_low``, ``x_high``, ``x_n``,
+    ``x_method`` and ``x_limit``."""
+    for row in rows:
+        plain: dict[str, Any] = {}
+        for column in columns:
+            cell = row.get(column.name)
+            if isinstance(cell, Estimate):
+                plain[column.name] = cell.value
+                plain |= {
+                    f"{column.name}_{name}": getattr(cell, name) for name in ("low", "high", "n", "method", "limit")
+                }
+            else:
+                plain[column.name] = cell
+        yield plain
