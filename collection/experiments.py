@@ -28,6 +28,9 @@ from modelserver import runs
 from modelserver.models import TrainingRun
 from modelserver.states import RUN_ENDED, RunState
 
+# What the keys of runs beside the loop begin with: these go on when an experiment is ended, for its report.
+CURVE, ROUND_SCORES = "curve:", "rounds:"
+
 
 def create_task(
     slug: str, name: str, fields: object, labels: object, instructions: str = "", guidelines: str = ""
@@ -147,7 +150,8 @@ def _end_all(experiment: Experiment, actor: AbstractBaseUser | None) -> None:
         move(round_, RoundState.ENDED, actor=actor)
     for assignment in Assignment.objects.filter(experiment=experiment, state=AssignmentState.LEASED):
         move(assignment, AssignmentState.RELEASED, actor=actor)
-    for run in TrainingRun.objects.filter(study=experiment.key).exclude(state__in=RUN_ENDED):
+    beside = Q(key__startswith=CURVE) | Q(key__startswith=ROUND_SCORES)
+    for run in TrainingRun.objects.filter(study=experiment.key).exclude(beside).exclude(state__in=RUN_ENDED):
         runs.cancel(run)
 
 

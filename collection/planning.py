@@ -28,7 +28,7 @@ THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
     ("dynamic", ArmKind.DYNAMIC),
 )
 _POSITIVE = ("rounds", "quota", "quorum", "max_validations", "max_tries", "lease_seconds")
-_NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds")
+_NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds", "curve_seeds")
 _SWITCHES = ("sandbox", "inspiration", "leaderboard", "open_enrolment")
 _CHOICES = {"label_policy": Experiment.Labels.values, "start_from": Experiment.StartFrom.values}
 # Columns of Experiment that a plan may set.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from collection import assignment, preparation, rounds, settlement, submission, validation
+from collection import assignment, preparation, reports, rounds, settlement, submission, validation
+from collection.beside import STUDIED, work_beside
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
 from lifecycle.moves import LostRace
@@ -33,6 +34,10 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
         _step(f"prepare {experiment}", lambda experiment=experiment: preparation.prepare(experiment))  # type: ignore[misc]
     for experiment in Experiment.objects.filter(state__in=ACTIVE):
         _step(f"advance {experiment}", lambda experiment=experiment: _advance(experiment, store))  # type: ignore[misc]
+    for experiment in Experiment.objects.filter(state__in=STUDIED).select_related("task", "base_version"):
+        _step(f"work beside {experiment}", lambda experiment=experiment: work_beside(experiment, store))  # type: ignore[misc]
+        _step(f"report {experiment}", lambda experiment=experiment: reports.note_changes(experiment))  # type: ignore[misc]
+    _step("reclaim dead reports", reports.reclaim_dead)
 
 
 def _advance(experiment: Experiment, store: DataStore) -> None:

@@ -76,7 +76,17 @@ class ValidationState(StrEnum):
     EXPIRED = "expired"
 
 
+class ReportState(StrEnum):
+    """``due``: what it is made of has changed, or somebody has asked; the one that stands is shown meanwhile."""
+
+    DUE = "due"
+    COMPUTING = "computing"
+    DONE = "done"
+    FAILED = "failed"
+
+
 E, R, A, T, X, V = ExperimentState, RoundState, AssignmentState, AttemptState, ExampleState, ValidationState
+P = ReportState
 
 MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "experiment": {
@@ -119,5 +129,11 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         V.LEASED: frozenset({V.VOTED, V.EXPIRED}),
         V.EXPIRED: frozenset({V.LEASED}),
         V.VOTED: frozenset({V.LEASED}),
+    },
+    "report": {
+        P.DUE: frozenset({P.COMPUTING}),
+        P.COMPUTING: frozenset({P.DONE, P.FAILED, P.DUE}),
+        P.DONE: frozenset({P.DUE}),
+        P.FAILED: frozenset({P.DUE}),
     },
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from collection.models import Example, Experiment, Round, TestItem
+from collection.models import Arm, Example, Experiment, Round, TestItem
 from collection.overlap import near_duplicates
 from collection.states import ExampleState
 from modelserver.datafiles import DataStore, Row, StoredFile
@@ -25,16 +28,41 @@ def training_data(round_: Round, store: DataStore) -> TrainingData:
 
     The order is that of submission, so the same examples always give the same file.
     """
+    kept, left_out = trainable_rows(round_.arm, round_.number)
+    return TrainingData(store.put([row for _, row in kept]), left_out)
+
+
+def trainable_rows(arm: Arm, number: int) -> tuple[list[tuple[int, Row]], tuple[str, ...]]:
+    """The accepted examples of an arm's rounds up to one, each with its round's number, less those that are too close
+    to a test set; and the keys of the latter."""
     examples = (
-        Example.objects.filter(arm=round_.arm, round__number__lte=round_.number, state=ExampleState.ACCEPTED)
+        Example.objects.filter(arm=arm, round__number__lte=number, state=ExampleState.ACCEPTED)
         .order_by("pk")
-        .values_list("key", "attempt__texts", "label")
+        .values_list("round__number", "key", "attempt__texts", "label")
     )
-    rows = [Row(str(key), tuple(texts), label) for key, texts, label in examples]
-    tested = tested_texts(round_.arm.experiment)
-    near = near_duplicates([_BETWEEN.join(row.texts) for row in rows], [_BETWEEN.join(texts) for texts in tested])
+    rows = [(from_, Row(str(key), tuple(texts), label)) for from_, key, texts, label in examples]
+    tested = tested_texts(arm.experiment)
+    near = near_duplicates([_BETWEEN.join(row.texts) for _, row in rows], [_BETWEEN.join(texts) for texts in tested])
     kept = [row for index, row in enumerate(rows) if index not in near]
-    return TrainingData(store.put(kept), tuple(rows[index].id for index in sorted(near)))
+    return kept, tuple(rows[index][1].id for index in sorted(near))
+
+
+def equally_many(rows_of_arms: Sequence[Sequence[tuple[int, Row]]], seed: int) -> list[list[Row]]:
+    """Of each arm's rows as many a round as the arm with the fewest has, drawn by a hash of seed and key.
+
+    What is drawn of a round does not depend on other rounds, so the data of a curve grow and never change.
+    """
+    counts = [Counter(number for number, _ in rows) for rows in rows_of_arms]
+    numbers = {number for count in counts for number in count}
+    fewest = {number: min(count[number] for count in counts) for number in numbers}
+    drawn = []
+    for rows in rows_of_arms:
+        chosen = set()
+        for number, most in fewest.items():
+            keys = [row.id for from_, row in rows if from_ == number]
+            chosen |= set(sorted(keys, key=lambda key: hashlib.sha256(f"{seed}:{key}".encode()).digest())[:most])
+        drawn.append([row for _, row in rows if row.id in chosen])
+    return drawn
 
 
 def tested_texts(experiment: Experiment) -> list[tuple[str, ...]]:

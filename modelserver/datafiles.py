@@ -77,6 +77,11 @@ class DataStore:
             raise WireError("sha256", f"the data file {digest} has another content than its name says")
         return local
 
+    def row_ids(self, digest: str) -> list[str]:
+        """The ids of a stored file's rows, in their order. Raises WireError as ``fetch`` does."""
+        with self.fetch(digest).open(encoding="utf-8") as file:
+            return [json.loads(line)["id"] for line in file]
+
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest}.jsonl"
 

@@ -72,6 +72,34 @@ class Section:
         """Plain values, ready for JSON."""
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Section:
+        """The section that ``to_plain`` gave, also after it was JSON."""
+        return cls(
+            id=plain["id"],
+            title=plain["title"],
+            findings=tuple(plain["findings"]),
+            tables=tuple(_table(item) for item in plain["tables"]),
+            charts=tuple(Chart(**item) for item in plain["charts"]),
+            limits=tuple(plain["limits"]),
+        )
+
+    def table(self, id_: str) -> Table:
+        """One of its tables. Raises KeyError."""
+        for item in self.tables:
+            if item.id == id_:
+                return item
+        raise KeyError(id_)
+
+
+def _table(plain: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        {name: Estimate(**cell) if isinstance(cell, Mapping) else cell for name, cell in row.items()}
+        for row in plain["rows"]
+    )
+    columns = tuple(Column(**item) for item in plain["columns"])
+    return Table(plain["id"], plain["title"], columns, rows, plain["method"], tuple(plain["notes"]))
+
 
 def flat(columns: tuple[Column, ...], rows: tuple[Mapping[str, Cell], ...]) -> Iterator[dict[str, Any]]:
     """Rows of plain values: an estimate in the column ``x`` becomes ``x``, ``x_low``, ``x_high``, ``x_n``,

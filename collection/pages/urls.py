@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import examples, experts, login, members, mine, overview, plans, validating, writing
+from collection.pages import examples, experts, login, members, mine, overview, plans, report, validating, writing
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
@@ -19,6 +19,13 @@ urlpatterns = [
     path("studies/<slug:slug>/examples/", examples.examples, name="examples"),
     path("studies/<slug:slug>/examples/<uuid:key>/", examples.example, name="example"),
     path("studies/<slug:slug>/experts/", experts.experts, name="experts"),
+    path("studies/<slug:slug>/report/", report.report, name="report"),
+    path("studies/<slug:slug>/report/print/", report.printed, name="report-print"),
+    path("studies/<slug:slug>/report/pdf/", report.pdf, name="report-pdf"),
+    path("studies/<slug:slug>/report/<slug:section>/", report.report, name="report-section"),
+    path("studies/<slug:slug>/report/<slug:section>/<slug:chart>.svg", report.svg, name="report-svg"),
+    path("studies/<slug:slug>/report/<slug:section>/<slug:chart>.png", report.png, name="report-png"),
+    path("studies/<slug:slug>/report/<slug:section>/<slug:table>.csv", report.table, name="report-csv"),
     path("studies/<slug:slug>/join/", mine.join, name="join"),
     path("studies/<slug:slug>/write/", writing.write, name="write"),
     path("studies/<slug:slug>/draft/", writing.draft, name="draft"),

@@ -1,0 +1,48 @@
+"""The whole report on a study: every section, and one page in plain words before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from collection.analytics.parts import Parts, afresh
+from collection.analytics.sections import Options, Section
+from collection.analytics.study import Study
+
+Builder = Callable[[Study, Options, Parts], Section]
+BUILDERS: tuple[Builder, ...] = ()
+# Whatever changes a figure of a report is named in its colophon.
+_PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
+# Findings of a section that the first page repeats; sections name theirs by weight.
+_REPEATED = 2
+
+
+def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:
+    """All sections, the summary first."""
+    found = [build(study, options, parts) for build in BUILDERS]
+    return [summary(study, found), *found]
+
+
+def summary(study: Study, sections: list[Section]) -> Section:
+    """One page in plain words: what each section has found first, and what could not be found out."""
+    accepted = len(study.accepted)
+    arms = ", ".join(f"{arm} ({kind})" if arm != kind else arm for arm, kind in study.arms.items())
+    rounds = int(study.versions["round"].max()) if len(study.versions) else 0
+    opening = (
+        f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
+        f"planned rounds are trained."
+    )
+    repeated = [finding for section in sections for finding in section.findings[:_REPEATED]]
+    limits = [f"{section.title}: {limit}" for section in sections for limit in section.limits[:_REPEATED]]
+    return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
+
+
+def colophon(options: Options) -> dict[str, Any]:
+    """What the figures depend on beside the data: settings and versions of packages."""
+    return {
+        "bootstrap_draws": options.draws,
+        "seed": options.seed,
+        "mode": "as released" if options.as_released else "corrected",
+        "versions": {name: version(name) for name in _PACKAGES},
+    }

@@ -1,0 +1,85 @@
+"""A report on paper: sections as a PDF, set by Typst. For workers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from collection.analytics.drawing import Picture
+from collection.analytics.sections import Section, Table
+from collection.analytics.wording import worded
+
+# Landscape, as tables of a study are wide.
+_HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 2cm), numbering: "1 / 1", flipped: true)
+#set text(size: 9pt, lang: "en", font: ("New Computer Modern", "Libertinus Serif"))
+#set par(justify: false)
+#set table(stroke: 0.4pt + luma(180), inset: 3pt)
+#show table: set text(size: 6.5pt)
+#show table.cell.where(y: 0): strong
+#show figure: set block(breakable: true)
+"""
+
+
+def typeset(
+    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], Picture], colophon: Mapping[str, Any]
+) -> bytes:
+    """The report as a PDF. ``pictures`` are the charts, by section and id; one that is missing is left out."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for (section, slug), picture in pictures.items():
+            (folder / f"{section}.{slug}.svg").write_text(picture.svg, encoding="utf-8")
+        source = folder / "report.typ"
+        source.write_text("\n".join(_source(title, sections, pictures, colophon)), encoding="utf-8")
+        return bytes(typst.compile(str(source), root=str(folder)))
+
+
+def _source(
+    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], Picture], colophon: Mapping[str, Any]
+) -> Iterator[str]:
+    yield _HEAD
+    yield f"#set document(title: {_text(title)})"
+    yield f'#align(center, text(size: 16pt, weight: "bold", {_text(title)}))'
+    for section in sections:
+        yield f"#heading(level: 1, {_text(section.title)})"
+        yield from (f"#list.item({_text(item)})" for item in section.findings)
+        for chart in section.charts:
+            if (section.id, chart.id) in pictures:
+                path = _text(f"{section.id}.{chart.id}.svg")
+                picture = f"image({path}, width: 70%, alt: {_text(chart.description)})"
+                yield f"#figure({picture}, caption: {_text(chart.title)}, kind: image)"
+        for table in section.tables:
+            yield from _table(table)
+        if section.limits:
+            yield f"#heading(level: 2, outlined: false, {_text('What could not be found out')})"
+            yield from (f"#list.item({_text(item)})" for item in section.limits)
+    yield f"#heading(level: 1, {_text('How this was computed')})"
+    yield from (f"#list.item({_text(f'{name}: {value}')})" for name, value in _plain(colophon))
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"#heading(level: 2, outlined: false, {_text(table.title)})"
+    titles = ", ".join(_text(column.title) for column in table.columns)
+    yield f"#table(columns: {len(table.columns)}, table.header({titles}),"
+    for row in table.rows:
+        yield ", ".join(_text(worded(row.get(column.name), column.unit)) for column in table.columns) + ","
+    yield ")"
+    yield f'#text(size: 7.5pt, style: "italic", {_text(table.method)})'
+    yield from (f"#list.item(text(size: 7.5pt, {_text(note)}))" for note in table.notes)
+
+
+def _plain(colophon: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in colophon.items():
+        if isinstance(value, Mapping):
+            yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
+        else:
+            yield name.replace("_", " "), str(value)
+
+
+def _text(text: str) -> str:
+    """A Typst string literal: nothing that somebody wrote is read as markup."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,83 @@
+"""A report for reading and for further work elsewhere: one HTML page with everything in it, and tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
+
+from collection.analytics.metrics import Estimate
+from collection.analytics.sections import Column, Section, Table, flat
+from collection.analytics.wording import worded
+
+# What a spreadsheet would run as a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class TableShown:
+    """A table ready to be laid out: its head, its rows in words, and the methods that its figures name."""
+
+    table: Table
+    rows: tuple[tuple[str, ...], ...]
+    methods: tuple[str, ...]
+
+
+def shown(table: Table) -> TableShown:
+    """A table in words."""
+    rows = tuple(tuple(worded(row.get(column.name), column.unit) for column in table.columns) for row in table.rows)
+    named = {cell.method: None for row in table.rows for cell in row.values() if isinstance(cell, Estimate)}
+    return TableShown(table, rows, tuple(name for name in named if name))
+
+
+def csv_of(table: Table) -> str:
+    """A table as CSV for spreadsheets and programs: an estimate has a column for each of its parts."""
+    rows = list(flat(table.columns, table.rows))
+    # Rows may have an estimate where others have none.
+    names = list(dict.fromkeys(name for column in table.columns for name in _names(column, rows)))
+    written = io.StringIO(newline="")
+    writer = csv.DictWriter(written, names, restval="")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _safe(value) for name, value in row.items()})
+    return written.getvalue()
+
+
+def html_of(
+    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], str], colophon: Mapping[str, Any]
+) -> str:
+    """The whole report as one page that needs nothing else; ``pictures`` are SVG texts by section and chart."""
+    return render_to_string(
+        "collection/report_print.html",
+        {"title": title, "sections": [laid_out(item, pictures) for item in sections], "colophon": colophon},
+    )
+
+
+def laid_out(section: Section, pictures: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """What the templates show of a section; of each chart its drawing, where there is one."""
+    return {
+        "section": section,
+        "tables": [shown(table) for table in section.tables],
+        "charts": [
+            # Drawn by ourselves from figures; Vega-Lite escapes the names in it.
+            {"chart": chart, "svg": mark_safe(pictures.get((section.id, chart.id), ""))}  # noqa: S308
+            for chart in section.charts
+        ],
+    }
+
+
+def _names(column: Column, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield column.name
+    parts = [f"{column.name}_{part}" for part in ("low", "high", "n", "method", "limit")]
+    if any(parts[0] in row for row in rows):
+        yield from parts
+
+
+def _safe(value: Any) -> Any:
+    """A text that begins like a formula gets an apostrophe before it, as OWASP advises ("CSV Injection")."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
