@@ -12,15 +12,21 @@ from django.contrib.auth.models import User
 from annotators.enrolment import annotator_of, plan_study
 from annotators.membership import Role, grant
 from annotators.models import Annotator
-from collection import assignment, experiments, submission, validation
+from collection import assignment, experiments, reports, submission, validation
+from collection.analytics.metrics import share
+from collection.analytics.sections import Chart, Column, Section, Table
 from collection.demo.tasks import task
 from collection.enrolment import enrol
-from collection.models import Arm, Assignment, Attempt, Example, Experiment
+from collection.importing.jsonl import LabelledRow
+from collection.importing.test_sets import import_test_set
+from collection.models import Arm, Assignment, Attempt, Example, Experiment, Report, TestSet
 from collection.rounds import open_round
 from collection.states import ExperimentState
 from lifecycle.moves import move
+from modelserver import runs
 from modelserver.client import FakeModelClient
-from modelserver.models import ModelVersion
+from modelserver.datafiles import DataStore
+from modelserver.models import ModelVersion, TrainingRun
 
 LABELS = ("entailment", "not_entailment")
 CONTEXTS = tuple(f"A man has {number} dogs." for number in range(10))
@@ -129,3 +135,45 @@ def accepted(experiment: Experiment, arm: Arm | str, count: int) -> list[Example
             example.refresh_from_db()
         made.append(example)
     return made
+
+
+def train(run: TrainingRun) -> ModelVersion:
+    """What a training worker does, without the training: every test set is answered with label 0."""
+    claimed = runs.claim(run.pk)
+    assert claimed is not None
+    scores = [
+        {
+            "key": item["key"],
+            "rows": item["rows"],
+            "accuracy": 0.5,
+            "balanced_accuracy": 0.5,
+            "predicted": [0] * item["rows"],
+            "confidence": [0.5] * item["rows"],
+        }
+        for item in claimed.spec["evaluate"]
+    ]
+    return runs.succeed(claimed, "1" * 64, {"train_seconds": 1.0}, scores)
+
+
+def plain_set(store: DataStore) -> TestSet:
+    """A test set of two rows."""
+    rows = [
+        LabelledRow(1, ("It is a cold winter night.", "Snow falls."), "entailment"),
+        LabelledRow(2, ("Two birds sing on a wire.", "They are loud."), "not_entailment"),
+    ]
+    return import_test_set("plain", "plain", task("nli"), TestSet.Kind.IMPORTED, rows, store)
+
+
+def report(experiment: Experiment) -> Report:
+    """A small report that was computed and kept."""
+    standing = reports.ask(experiment)
+    claimed = reports.claim(standing.pk)
+    assert claimed is not None
+    rows = ({"arm": "dynamic", "mer": share(3, 4)}, {"arm": "=1+1", "mer": share(0, 0)})
+    table = Table("mer", "MER", (Column("arm", "Arm"), Column("mer", "MER", "share")), rows, "fooled / collected")
+    chart = Chart("mer-by-arm", "MER by arm", "The dynamic arm fools most.", "mer", {"mark": "point"})
+    summary = Section("summary", "Summary", ("It was <b>computed</b>.",))
+    section = Section("collection", "Collection", ("3 of 4 fooled.",), (table,), (chart,), ("not enough data: x",))
+    drawn = [reports.Drawn("collection", "mer-by-arm", "<svg><title>mer</title></svg>", b"\x89PNG")]
+    reports.store(claimed, [summary, section], drawn, b"%PDF-1.7", {"seed": 0}, 1.5)
+    return claimed

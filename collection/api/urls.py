@@ -4,7 +4,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import labelstudio, session, views
-from collection.api.console import data, experiments, library, people, steering, versions
+from collection.api.console import data, experiments, library, people, report, steering, versions
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
@@ -26,6 +26,8 @@ one_experiment = [
     path("versions/", versions.VersionsView.as_view()),
     path("versions/<slug:name>/<int:version>/", versions.VersionView.as_view()),
     path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
+    path("report/", report.ReportView.as_view()),
+    path("report/<slug:section>/", report.ReportSectionView.as_view()),
     path("members/", people.MembersView.as_view()),
     path("members/<str:username>/", people.MemberView.as_view()),
     path("invitations/", people.InvitationsView.as_view()),

@@ -55,6 +55,14 @@ MATRIX: dict[str, str] = {
     f"POST {S}examples/<uuid:key>/": LOOKS,
     f"GET {S}experts/": LOOKS,
     f"POST {S}experts/": LOOKS,
+    f"GET {S}report/": LOOKS,
+    f"POST {S}report/": LOOKS,
+    f"GET {S}report/print/": LOOKS,
+    f"GET {S}report/pdf/": LOOKS,
+    f"GET {S}report/<slug:section>/": LOOKS,
+    f"GET {S}report/<slug:section>/<slug:chart>.svg": LOOKS,
+    f"GET {S}report/<slug:section>/<slug:chart>.png": LOOKS,
+    f"GET {S}report/<slug:section>/<slug:table>.csv": LOOKS,
     f"POST {S}join/": "l-y-----",
     f"GET {S}write/": WRITES,
     f"POST {S}write/": WRITES,
@@ -124,6 +132,9 @@ MATRIX: dict[str, str] = {
     f"GET {E}versions/": LOOKS,
     f"GET {E}versions/<slug:name>/<int:version>/": LOOKS,
     f"POST {E}versions/<slug:name>/<int:version>/predict/": LOOKS,
+    f"GET {E}report/": LOOKS,
+    f"POST {E}report/": LOOKS,
+    f"GET {E}report/<slug:section>/": LOOKS,
     f"GET {E}members/": MANAGES,
     f"PUT {E}members/<str:username>/": MANAGES,
     f"DELETE {E}members/<str:username>/": MANAGES,
@@ -215,7 +226,9 @@ class World:
         )  # fmt: skip
         version = self.experiment.base_version
         assert version is not None
+        factories.report(self.experiment)
         self.values = {
+            "<slug:section>": "collection", "<slug:chart>": "mer-by-arm", "<slug:table>": "mer",
             "<slug:slug>": "study", "<slug:arm>": "dynamic", "<int:number>": "1", "<slug:name>": version.name,
             "<int:version>": str(version.version), "<str:username>": people["researcher"].username,
         }  # fmt: skip

@@ -19,12 +19,13 @@ from collection.reconcile import reconcile
 from lifecycle.models import StateChange
 from modelserver import runs
 from modelserver.datafiles import DataStore
-from modelserver.models import ModelVersion, TrainingRun
+from modelserver.models import TrainingRun
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 CLIENT = factories.client_that_says("entailment")
+work, plain_set = factories.train, factories.plain_set
 QUICK: dict[str, Any] = {"quota": 1, "quorum": 1, "max_validations": 1, "rounds": 2}
 
 
@@ -32,24 +33,6 @@ QUICK: dict[str, Any] = {"quota": 1, "quorum": 1, "max_validations": 1, "rounds"
 def store(tmp_path: Path) -> DataStore:
     """Data files of a test."""
     return DataStore(f"file://{tmp_path}/data", tmp_path / "cache")
-
-
-def work(run: TrainingRun) -> ModelVersion:
-    """What a training worker does, without the training: every test set is answered with label 0."""
-    claimed = runs.claim(run.pk)
-    assert claimed is not None
-    scores = [
-        {
-            "key": item["key"],
-            "rows": item["rows"],
-            "accuracy": 0.5,
-            "balanced_accuracy": 0.5,
-            "predicted": [0] * item["rows"],
-            "confidence": [0.5] * item["rows"],
-        }
-        for item in claimed.spec["evaluate"]
-    ]
-    return runs.succeed(claimed, "1" * 64, {"train_seconds": 1.0}, scores)
 
 
 def fail(run: TrainingRun, message: str = "broken") -> None:
@@ -62,15 +45,6 @@ def fail(run: TrainingRun, message: str = "broken") -> None:
 def round_of(arm: str, number: int) -> Round:
     """A round."""
     return Round.objects.get(arm__slug=arm, number=number)
-
-
-def plain_set(store: DataStore) -> TestSet:
-    """A test set of two rows."""
-    rows = [
-        LabelledRow(1, ("It is a cold winter night.", "Snow falls."), "entailment"),
-        LabelledRow(2, ("Two birds sing on a wire.", "They are loud."), "not_entailment"),
-    ]
-    return import_test_set("plain", "plain", task("nli"), TestSet.Kind.IMPORTED, rows, store)
 
 
 def test_each_arm_goes_through_its_rounds_against_its_own_version(store: DataStore) -> None:
