@@ -71,8 +71,3 @@ def accounts(annotator: Annotator, studies: Collection[uuid.UUID]) -> dict[uuid.
         account = Account(Money(row["earned"], row["currency"]), Money(-row["paid"], row["currency"]))
         found.setdefault(row["study"], []).append(account)
     return found
-
-
-def earned(annotator: Annotator, study: uuid.UUID) -> list[Money]:
-    """What an annotator has earned in a study so far, one amount a currency."""
-    return [account.earned for account in accounts(annotator, [study]).get(study, [])]
