@@ -73,11 +73,6 @@ def accounts(annotator: Annotator, studies: Collection[uuid.UUID]) -> dict[uuid.
     return found
 
 
-def earned(annotator: Annotator, study: uuid.UUID) -> list[Money]:
-    """What an annotator has earned in a study so far, one amount a currency."""
-    return [account.earned for account in accounts(annotator, [study]).get(study, [])]
-
-
 def credited(study: uuid.UUID) -> dict[str, int]:
     """What was credited in a study, in minor units, by the key that it was credited under."""
     entries = LedgerEntry.objects.filter(study=study).exclude(kind=LedgerEntry.Kind.PAYMENT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import secrets
 import uuid
 
@@ -12,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotators.models import Annotator, Invitation, Membership
+from annotators.models import Annotator, Invitation, Membership, sha256_of
 
 Role = Membership.Role
 # From least to most: an invitation never takes a right away.
@@ -72,7 +71,7 @@ def invite(
     invitation = Invitation.objects.create(
         study=study,
         role=role,
-        secret_sha256=_hash(secret),
+        secret_sha256=sha256_of(secret),
         max_uses=max_uses,
         created_by_id=created_by.pk,
         expires_at=timezone.now() + dt.timedelta(days=days),
@@ -89,7 +88,7 @@ def invitation_of(secret: str) -> Invitation:
     """The live invitation of a link. Raises NotInvited."""
     live = Invitation.objects.filter(revoked_at=None, expires_at__gt=timezone.now(), uses__lt=F("max_uses"))
     try:
-        return live.get(secret_sha256=_hash(secret))
+        return live.get(secret_sha256=sha256_of(secret))
     except Invitation.DoesNotExist:
         raise NotInvited("this invitation is not valid (any more)") from None
 
@@ -117,7 +116,3 @@ def _keep_an_owner(study: uuid.UUID, user: AbstractBaseUser) -> None:
     owners = list(Membership.objects.select_for_update().filter(study=study, role=Role.OWNER))
     if len(owners) == 1 and owners[0].user_id == user.pk:
         raise LastOwner("a study must have an owner")
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

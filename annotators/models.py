@@ -5,6 +5,7 @@ A study is known here only by an opaque key: this app never looks into an experi
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from django.conf import settings
@@ -88,6 +89,14 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} as {self.role}"
+
+
+def sha256_of(secret: str) -> str:
+    """The hash under which a secret of 256 random bits is kept and looked up, in hex.
+
+    For so many a fast hash is enough, and a look-up by it gives nothing away by its time.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 class Invitation(models.Model):

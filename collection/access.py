@@ -53,12 +53,18 @@ def rights(user: User, experiment: Experiment) -> frozenset[Right]:
     return found
 
 
-def allowed(user: User, slug: str, right: Right) -> Experiment:
-    """The experiment, if somebody has that right in it. Raises NotYours alike if not and if there is none."""
+def granted(user: User, slug: str, right: Right) -> tuple[Experiment, frozenset[Right]]:
+    """The experiment and all rights of somebody in it, if that right is one of them. Raises NotYours alike if not and
+    if there is no such experiment."""
     experiment = Experiment.objects.filter(slug=slug).select_related("task", "base_version").first()
-    if experiment is None or right not in rights(user, experiment):
+    if experiment is None or right not in (found := rights(user, experiment)):
         raise NotYours("experiment")
-    return experiment
+    return experiment, found
+
+
+def allowed(user: User, slug: str, right: Right) -> Experiment:
+    """The same, for whoever needs the experiment alone."""
+    return granted(user, slug, right)[0]
 
 
 def may_join(user: AbstractBaseUser, experiment: Experiment) -> bool:

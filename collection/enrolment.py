@@ -12,8 +12,6 @@ from collection.errors import Conflict, NotYours
 from collection.models import Arm, Experiment
 from collection.states import ExperimentState
 
-OPEN_TO_ANNOTATORS = (ExperimentState.RUNNING, ExperimentState.PAUSED)
-
 
 def enrol(experiment: Experiment, annotator: Annotator) -> Arm:
     """Put an annotator into one arm of an experiment; enrolled before, the same arm comes back.
@@ -42,9 +40,15 @@ def check_may_validate(experiment: Experiment, annotator: Annotator) -> None:
         raise Conflict("not_enrolled", _("Please join this study first."))
 
 
+def enrolled_arm(experiment: Experiment, annotator: Annotator) -> Arm | None:
+    """The annotator's arm; None for somebody who is not enrolled."""
+    standing = enrolment.enrolment_in(experiment.key, annotator)
+    return experiment.arms.get(slug=standing.group) if standing else None
+
+
 def arm_of(experiment: Experiment, annotator: Annotator) -> Arm:
     """The annotator's arm. Raises Conflict for somebody who is not enrolled."""
-    standing = enrolment.enrolment_in(experiment.key, annotator)
-    if standing is None:
+    arm = enrolled_arm(experiment, annotator)
+    if arm is None:
         raise Conflict("not_enrolled", _("Please join this study first."))
-    return experiment.arms.get(slug=standing.group)
+    return arm

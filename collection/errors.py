@@ -44,6 +44,7 @@ class NotYours(Refused):
         "example": gettext_noop("There is no such example."),
         "invitation": gettext_noop("This invitation is not valid (any more)."),
         "member": gettext_noop("There is no such member."),
+        "report": gettext_noop("There is no such report."),
         "round": gettext_noop("There is no such round."),
         "version": gettext_noop("There is no such version."),
         "validation": gettext_noop("There is no such validation."),

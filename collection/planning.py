@@ -97,6 +97,14 @@ def check(plan: Plan, *, draft: Experiment | None = None, known: Plan | None = N
             raise Invalid(problem.field, problem.message, problem.code)
 
 
+def task_named(slug: str) -> Task:
+    """The task of this name. Raises Invalid on ``task`` if there is none."""
+    task = Task.objects.filter(slug=slug).first()
+    if task is None:
+        raise Invalid("task", "There is no such task.", "unknown_task")
+    return task
+
+
 def check_slug(field_name: str, slug: object) -> str:
     """The slug. Raises Invalid naming ``field_name`` if it is none."""
     if not isinstance(slug, str) or not NAME.fullmatch(slug) or "_" in slug or slug.endswith("-"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 from django.db import IntegrityError, transaction
@@ -14,7 +15,7 @@ from collection.training_data import training_data
 from lifecycle.moves import LostRace, move, record
 from modelserver import runs
 from modelserver.datafiles import DataStore
-from modelserver.models import ModelVersion, TrainingRun
+from modelserver.models import LONGEST_KEY, ModelVersion, TrainingRun
 from modelserver.runs import RunSpec, TestFile
 from modelserver.states import RunState
 from modelserver.wire import ModelRef, Recipe
@@ -140,8 +141,12 @@ def unscored(experiment: Experiment, version: ModelVersion) -> list[TestSet]:
 
 def request_scores(experiment: Experiment, version: ModelVersion, sets: list[TestSet]) -> TrainingRun:
     """The run that scores a version on some test sets."""
+    which = "-".join(str(item.pk) for item in sets)
+    key = f"evaluate:{version}:{which}"
+    if len(key) > LONGEST_KEY:
+        key = f"evaluate:{version}:{hashlib.sha256(which.encode()).hexdigest()[:16]}"
     return runs.request(
-        f"evaluate:{version}:{'-'.join(str(item.pk) for item in sets)}",
+        key,
         experiment.key,
         RunSpec(
             kind="evaluate", labels=tuple(version.labels), source=version.ref, evaluate=files_to_score(experiment, sets)

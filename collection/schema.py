@@ -86,10 +86,7 @@ class TaskSchema:
 
         Raises Invalid naming the field that is missing, unknown, not fit to store, or a copy of another one.
         """
-        known = {item.name for item in self.writer_fields}
-        for name in written:
-            if name not in known:
-                raise Invalid(str(name), _("This task has no such field to write."), "unknown_field")
+        _check_names(written, self.writer_fields)
         texts: list[str] = []
         for item in self.fields:
             if item.source == "context":
@@ -105,11 +102,15 @@ class TaskSchema:
 
     def check_all_texts(self, written: Mapping[str, object]) -> tuple[str, ...]:
         """All texts in the order of the fields where somebody writes the context too. Raises Invalid."""
-        known = {item.name for item in self.fields}
-        for name in written:
-            if name not in known:
-                raise Invalid(str(name), _("This task has no such field to write."), "unknown_field")
+        _check_names(written, self.fields)
         return tuple(_checked(item, written) for item in self.fields)
+
+
+def _check_names(written: Mapping[str, object], fields: Sequence[Field]) -> None:
+    known = {item.name for item in fields}
+    for name in written:
+        if name not in known:
+            raise Invalid(str(name), _("This task has no such field to write."), "unknown_field")
 
 
 def _checked(item: Field, written: Mapping[str, object]) -> str:

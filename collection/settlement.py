@@ -51,8 +51,7 @@ def settle_due() -> int:
 def settle_earlier(latest: Validation) -> None:
     """Settle what a validator voted before the latest vote of an experiment: only the last one can be taken back."""
     experiment = latest.example.arm.experiment
-    earlier = unsettled().filter(annotator=latest.annotator, example__arm__experiment=experiment)
-    for validation in earlier.exclude(pk=latest.pk):
+    for validation in unsettled_votes(latest.annotator, experiment).exclude(pk=latest.pk):
         settle(validation)
 
 
@@ -60,6 +59,11 @@ def unsettled() -> QuerySet[Validation]:
     """Votes that do not count yet, oldest first."""
     votes = Validation.objects.filter(state=ValidationState.VOTED, settled_at=None)
     return votes.select_related("annotator", "example__arm__experiment__task").order_by("voted_at", "pk")
+
+
+def unsettled_votes(annotator: Annotator, experiment: Experiment) -> QuerySet[Validation]:
+    """The votes of an annotator in an experiment that do not count, and are not paid, yet."""
+    return unsettled().filter(annotator=annotator, example__arm__experiment=experiment)
 
 
 def taken_back_until(validation: Validation) -> dt.datetime:
@@ -81,13 +85,6 @@ def credit_writer(experiment: Experiment, example: Example) -> None:
     if example.attempt.fooled:
         bonus = experiment.pay(experiment.fooling_bonus_minor)
         credit(example.annotator, experiment.key, LedgerEntry.Kind.BONUS, f"example:{example.key}:bonus", bonus)
-
-
-def unsettled_votes(annotator: Annotator, experiment: Experiment) -> int:
-    """How many votes of an annotator in an experiment do not count, and are not paid, yet."""
-    return Validation.objects.filter(
-        annotator=annotator, example__arm__experiment=experiment, state=ValidationState.VOTED, settled_at=None
-    ).count()
 
 
 def _decide(experiment: Experiment, example: Example) -> None:

@@ -73,7 +73,7 @@ class Statement:
 def statement(experiment: Experiment, annotator: Annotator, so_far: Progress) -> Statement:
     """Where an annotator stands with an experiment, in its currency. ``waiting`` is the most that it can be."""
     account = _account(experiment, accounts(annotator, [experiment.key]).get(experiment.key, []))
-    votes = experiment.pay(unsettled_votes(annotator, experiment) * experiment.validation_pay_minor)
+    votes = experiment.pay(unsettled_votes(annotator, experiment).count() * experiment.validation_pay_minor)
     return Statement(so_far.waiting_pay(experiment) + votes, account.due, account.paid)
 
 
@@ -123,10 +123,9 @@ def votes_given(experiment: Experiment, annotator: Annotator) -> int:
     ).count()
 
 
-def own_examples(experiment: Experiment, annotator: Annotator, before: int | None = None) -> QuerySet[Example]:
-    """The annotator's examples, newest first, from below a number on."""
+def own_examples(experiment: Experiment, annotator: Annotator) -> QuerySet[Example]:
+    """The annotator's examples, newest first."""
     mine = Example.objects.filter(arm__experiment=experiment, annotator=annotator)
-    mine = mine if before is None else mine.filter(pk__lt=before)
     return mine.select_related("attempt__context", "round", "arm").order_by("-pk")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from django.utils.translation import gettext as _
 
@@ -27,7 +28,13 @@ _INVISIBLE = frozenset(
 )
 # The flags of England, Scotland, Wales and the like: a black flag with its region in a few tags.
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
-_VARIATION_SELECTORS = frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+# Each chooses a form of the character before it, and shows as nothing itself. Writers need the two that choose between
+# emoji and text, after a symbol or one of the few other characters that have both forms; all others could hide a text.
+_EMOJI_OR_TEXT = frozenset("\ufe0e\ufe0f")
+_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+_ALSO_EMOJI = frozenset("0123456789#*\u203c\u2049\u2139\u3030")
+# Parts no word in a comparison; the Braille blank is a space there.
+_UNSEEN = (_INVISIBLE - {_BLANK}) | _SELECTORS | frozenset(map(chr, range(0x180B, 0x1810)))
 # The longest reason for a flag or a vote, in characters.
 MAX_REASON = 500
 _BREAKS = frozenset("\n\t\r")
@@ -40,8 +47,7 @@ class _Compared(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character, category = chr(code), unicodedata.category(chr(code))
-        unseen = category == "Cf" or character in _INVISIBLE or character in _VARIATION_SELECTORS
-        if unseen and character != _BLANK:
+        if category == "Cf" or character in _UNSEEN:
             # Nothing to a reader: it must not part a word, or a copy with a joiner in it would be no copy.
             self[code] = ""
         else:
@@ -65,17 +71,19 @@ def check_text(field: str, text: object, *, min_length: int = 1, max_length: int
     # Before anything else: normalising a text of megabytes is work an attacker should not be given.
     if len(text) > 4 * max_length + 100:
         raise Invalid(field, _too_long(max_length, len(text)), "too_long")
-    for character in _FLAG.sub("", text):
+    composed = unicodedata.normalize("NFC", text)
+    for before, character in pairwise(" " + _FLAG.sub("", composed)):
         category = unicodedata.category(character)
         if category == "Cs":
             raise Invalid(field, _("The text has half a character in it; please type it anew."), "surrogate")
         if category == "Cc" and character not in _BREAKS and not (as_found and character > "\x7f"):
             message = _("The text has a control character (%(code)s) in it.")
             raise Invalid(field, message % {"code": _code(character)}, "control")
-        if character in _INVISIBLE and not as_found:
+        hidden = character in _INVISIBLE or (character in _SELECTORS and not _chooses_form(character, before))
+        if hidden and not as_found:
             message = _("The text has an invisible character (%(code)s) in it.")
             raise Invalid(field, message % {"code": _code(character)}, "invisible")
-    cleaned = unicodedata.normalize("NFC", text).strip()
+    cleaned = composed.strip()
     if not any(unicodedata.category(character)[0] in "LNPS" for character in cleaned):
         raise Invalid(field, _("Please write something."), "empty")
     if len(cleaned) < min_length:
@@ -84,6 +92,11 @@ def check_text(field: str, text: object, *, min_length: int = 1, max_length: int
     if len(cleaned) > max_length:
         raise Invalid(field, _too_long(max_length, len(cleaned)), "too_long")
     return cleaned
+
+
+def _chooses_form(selector: str, before: str) -> bool:
+    symbol = before > "\x7f" and unicodedata.category(before)[0] == "S"
+    return selector in _EMOJI_OR_TEXT and (symbol or before in _ALSO_EMOJI)
 
 
 def _too_long(most: int, found: int) -> str:

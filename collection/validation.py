@@ -18,7 +18,7 @@ from collection.enrolment import check_may_validate
 from collection.errors import Conflict, NothingToDo, NotYours
 from collection.models import Assignment, Example, Experiment, Validation
 from collection.quorum import Tally, votes_wanted
-from collection.settlement import settle_earlier, settle_locked, taken_back_until, unsettled
+from collection.settlement import settle_earlier, settle_locked, taken_back_until, unsettled_votes
 from collection.states import AssignmentState, ExampleState, ExperimentState, RoundState, ValidationState
 from collection.texts import MAX_REASON, check_text
 from lifecycle.moves import LostRace, move, record
@@ -118,7 +118,7 @@ def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
 
 def last_vote(experiment: Experiment, annotator: Annotator) -> Validation | None:
     """The vote that the annotator may take back now, if there is one."""
-    given = unsettled().filter(annotator=annotator, example__arm__experiment=experiment).last()
+    given = unsettled_votes(annotator, experiment).last()
     return given if given is not None and taken_back_until(given) > timezone.now() else None
 
 

@@ -11,6 +11,8 @@ from lifecycle.models import Movable
 from modelserver.states import RUN_MOVES, RunState
 from modelserver.wire import ModelRef
 
+LONGEST_KEY = 120
+
 
 class ModelVersion(AppendOnly, models.Model):
     """One immutable set of weights, published in the model repository under ``name``/``version``.
@@ -51,7 +53,7 @@ class TrainingRun(Movable):
 
     MOVES = RUN_MOVES
 
-    key = models.CharField(max_length=120, unique=True)
+    key = models.CharField(max_length=LONGEST_KEY, unique=True)
     study = models.UUIDField(db_index=True)
     spec = models.JSONField()
     state = models.CharField(

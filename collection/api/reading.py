@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from rest_framework import serializers
@@ -18,14 +19,20 @@ def read(kind: type[serializers.Serializer[Any]], request: Request, **options: A
 
 def checked(kind: type[serializers.Serializer[Any]], values: Any, **options: Any) -> dict[str, Any]:
     """The values, checked in the same way."""
-    if not isinstance(values, dict):
-        raise Invalid("body", "Must be a JSON object.")
     serializer = kind(data=values, **options)
-    for name in values:
-        if name not in serializer.fields:
-            raise Invalid(str(name)[:100], "There is no such field.", "unknown_field")
+    check_object(values, serializer.fields)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
+
+
+def check_object(body: Any, known: Container[str]) -> dict[str, Any]:
+    """The body. Raises Invalid if it is no object or names something that is not known."""
+    if not isinstance(body, dict):
+        raise Invalid("body", "Must be a JSON object.")
+    for name in body:
+        if name not in known:
+            raise Invalid(str(name)[:100], "There is no such field.", "unknown_field")
+    return body
 
 
 def parameters(request: Request, *known: str) -> dict[str, str]:

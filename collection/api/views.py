@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404
@@ -22,6 +20,7 @@ from collection import assignment, submission, validation
 from collection.access import NOT_LAUNCHED, Right, may_join, rights
 from collection.api import serializers as s
 from collection.api.authentication import Scope
+from collection.api.reading import check_object
 from collection.api.shapes import assignment_shape, attempt_shape, example_shape, experiment_shape, validation_shape
 from collection.drafts import WHY_FOOLED, WHY_LABEL
 from collection.enrolment import join
@@ -123,7 +122,7 @@ class AttemptsView(AnnotatorView):
 
     @extend_schema(request=s.AttemptIn, parameters=[IDEMPOTENCY], responses={201: s.AttemptOut})
     def post(self, request: Request, key: uuid.UUID) -> Response:
-        body = _object(request.data, {"texts", "label"})
+        body = check_object(request.data, {"texts", "label"})
         texts = body.get("texts")
         if not isinstance(texts, dict):
             raise Invalid("texts", "Must be an object with a text for each field.")
@@ -143,7 +142,7 @@ class FlagView(AnnotatorView):
 
     @extend_schema(request=s.ReasonIn, responses=s.AssignmentOut)
     def post(self, request: Request, key: uuid.UUID) -> Response:
-        body = _object(request.data, {"reason"})
+        body = check_object(request.data, {"reason"})
         return Response(assignment_shape(assignment.flag_context(key, self.annotator(), body.get("reason", ""))))
 
 
@@ -152,7 +151,7 @@ class ExampleView(AnnotatorView):
 
     @extend_schema(request=s.ExampleIn, responses={201: s.OwnExampleOut})
     def post(self, request: Request, key: uuid.UUID) -> Response:
-        body = _object(request.data, {"attempt", *WHY})
+        body = check_object(request.data, {"attempt", *WHY})
         answers = {name: body.get(name, "") for name in WHY}
         for name, text in answers.items():
             if not isinstance(text, str):
@@ -183,7 +182,7 @@ class VoteView(AnnotatorView):
 
     @extend_schema(request=s.VoteIn, responses=s.ValidationOut)
     def post(self, request: Request, key: uuid.UUID) -> Response:
-        body = _object(request.data, {"label", "flag", "reason"})
+        body = check_object(request.data, {"label", "flag", "reason"})
         flag = body.get("flag", False)
         if not isinstance(flag, bool):
             raise Invalid("flag", "Must be true or false.")
@@ -201,15 +200,6 @@ class VoteView(AnnotatorView):
     @extend_schema(responses=s.ValidationOut)
     def delete(self, request: Request, key: uuid.UUID) -> Response:
         return Response(validation_shape(validation.undo(key, self.annotator())))
-
-
-def _object(body: Any, known: set[str]) -> Mapping[str, Any]:
-    if not isinstance(body, dict):
-        raise Invalid("body", "Must be a JSON object.")
-    for name in body:
-        if name not in known:
-            raise Invalid(name, "There is no such field.", "unknown_field")
-    return body
 
 
 def _uuid(field: str, value: object) -> uuid.UUID:

@@ -13,11 +13,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from collection.access import Right, rights
+from collection.access import Right
 from collection.adjudication import OPEN_TO_EXPERTS, adjudicate
-from collection.browsing import FILTERS, ExampleFilter, example_detail, page_of_examples, parse_filter
+from collection.browsing import FILTERS, example_detail, page_of_examples, parse_filter
 from collection.errors import Invalid, NotYours, Refused
-from collection.pages.people import looked_at
+from collection.pages.people import looked_at_with
 from collection.states import ExampleState
 
 
@@ -26,7 +26,7 @@ from collection.states import ExampleState
 @require_GET
 def examples(request: HttpRequest, slug: str) -> HttpResponse:
     """A page of examples, filtered, newest first; a bad filter is told beside the form and shows nothing."""
-    experiment = looked_at(request, slug)
+    experiment, rights = looked_at_with(request, slug)
     given = {name: str(value) for name, value in request.GET.items() if name != "cursor"}
     problem: Invalid | None = None
     found = None
@@ -38,7 +38,7 @@ def examples(request: HttpRequest, slug: str) -> HttpResponse:
     query = urlencode({name: value for name, value in wanted.items() if value})
     page = {
         "experiment": experiment,
-        "manages": Right.MANAGE in rights(request.user, experiment),
+        "manages": Right.MANAGE in rights,
         "schema": experiment.task.schema,
         "page": found,
         "wanted": wanted,
@@ -47,7 +47,6 @@ def examples(request: HttpRequest, slug: str) -> HttpResponse:
         "arms": [arm.slug for arm in experiment.arms.all()],
         "numbers": range(1, experiment.rounds + 1),
         "states": [state.value for state in ExampleState],
-        "unfiltered": ExampleFilter(),
     }
     return render(request, "collection/examples.html", page, status=400 if problem else 200)
 
@@ -57,8 +56,8 @@ def examples(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def example(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
     """One example with its tries, votes and events; a form to decide it while it is undecided."""
-    experiment = looked_at(request, slug)
-    may_run = Right.RUN in rights(request.user, experiment)
+    experiment, rights = looked_at_with(request, slug)
+    may_run = Right.RUN in rights
     problem: Invalid | None = None
     assert isinstance(request.user, AbstractBaseUser)
     if request.method == "POST":
@@ -81,7 +80,7 @@ def example(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
     schema = experiment.task.schema
     page = {
         "experiment": experiment,
-        "manages": Right.MANAGE in rights(request.user, experiment),
+        "manages": Right.MANAGE in rights,
         "detail": detail,
         "texts": list(zip(schema.fields, detail.row.texts, strict=True)),
         "decidable": may_run and detail.row.state in OPEN_TO_EXPERTS,

@@ -12,15 +12,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotators.enrolment import enrolment_in, name_publicly
+from annotators.enrolment import name_publicly
 from annotators.models import Annotator
 from collection import enrolment, sandbox, standing, submission
 from collection.access import may_create, visible
 from collection.errors import Invalid, NotYours, Refused
-from collection.models import Arm, Experiment
 from collection.pages.login import login_keeps_text
-from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key
-from collection.pages.verdict import shares
+from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key, status_of
+from collection.pages.verdict import cards, shares
+from collection.paging import page_by_key
 from collection.texts import check_text
 from modelserver import registry
 
@@ -67,30 +67,18 @@ def mine(request: HttpRequest, slug: str) -> HttpResponse:
         except Refused as refusal:
             messages.warning(request, refusal.message)
         return redirect("mine", slug=slug)
-    arm = _arm(experiment, who)
+    arm = enrolment.enrolled_arm(experiment, who)
     if arm is None:
         return sent_home(request, experiment)
-    before = request.GET.get("before", "")
-    if before and not (before.isascii() and before.isdigit() and len(before) < 19):
-        raise Http404
-    examples = list(standing.own_examples(experiment, who, int(before) if before else None)[: PAGE + 1])
-    more = examples[PAGE - 1].pk if len(examples) > PAGE else None
-    said = standing.reasons(examples[:PAGE])
-    schema = experiment.task.schema
-    titles = {label.name: label.title for label in schema.labels}
-    rows = [
-        {
-            "example": item,
-            "texts": [(part, text) for part, text in zip(schema.fields, item.attempt.texts, strict=True)],
-            "label": titles.get(item.label, item.label),
-            "votes": [(titles.get(vote.label, ""), vote) for vote in said.get(item.pk, [])],
-        }
-        for item in examples[:PAGE]
-    ]
+    own, before = standing.own_examples(experiment, who), request.GET.get("before")
+    try:
+        examples, more = page_by_key(own, before or None, PAGE)
+    except Invalid:
+        raise Http404 from None
     so_far = standing.progress(arm, who, None)
     page = {
         "experiment": experiment,
-        "rows": rows,
+        "rows": cards(experiment.task.schema, examples, standing.reasons(examples)),
         "more": more,
         "shows_model": arm.shows_model,
         "progress": so_far,
@@ -107,7 +95,7 @@ def leaders(request: HttpRequest, slug: str) -> HttpResponse:
     experiment, who = launched(slug), annotator(request)
     if not experiment.leaderboard:
         raise Http404
-    arm = _arm(experiment, who)
+    arm = enrolment.enrolled_arm(experiment, who)
     if arm is None:
         return sent_home(request, experiment)
     problem: Invalid | None = None
@@ -133,7 +121,7 @@ def leaders(request: HttpRequest, slug: str) -> HttpResponse:
 def practice(request: HttpRequest, slug: str) -> HttpResponse:
     """The sandbox: any text, the model's verdict, nothing stored."""
     experiment, who = launched(slug), annotator(request)
-    arm = _arm(experiment, who)
+    arm = enrolment.enrolled_arm(experiment, who)
     if arm is None or not sandbox.offers_sandbox(experiment, shows_model=arm.shows_model):
         # The same answer for an arm without a model as for a study without a sandbox.
         raise Http404
@@ -155,14 +143,8 @@ def practice(request: HttpRequest, slug: str) -> HttpResponse:
         "refusal": refusal,
         "problem": refusal if isinstance(refusal, Invalid) else None,
     }
-    status = 200 if refusal is None else 422 if isinstance(refusal, Invalid) else 409
     template = "collection/bench.html" if by_htmx(request) else "collection/practice.html"
-    return render(request, template, page, status=status)
-
-
-def _arm(experiment: Experiment, who: Annotator) -> Arm | None:
-    enrolled = enrolment_in(experiment.key, who)
-    return experiment.arms.get(slug=enrolled.group) if enrolled else None
+    return render(request, template, page, status=status_of(refusal))
 
 
 def _name(who: Annotator, name: str) -> None:

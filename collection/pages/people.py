@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from annotators.enrolment import annotator_of
 from annotators.models import Annotator
-from collection.access import NOT_LAUNCHED, Right, allowed, may_join
-from collection.errors import Invalid, NotYours
+from collection.access import NOT_LAUNCHED, Right, granted, may_join
+from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment
 
 
@@ -39,8 +39,13 @@ def sent_home(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 
 def looked_at(request: HttpRequest, slug: str, right: Right = Right.LOOK) -> Experiment:
     """An experiment for the console; 404 for whoever lacks the right as if there were none."""
+    return looked_at_with(request, slug, right)[0]
+
+
+def looked_at_with(request: HttpRequest, slug: str, right: Right = Right.LOOK) -> tuple[Experiment, frozenset[Right]]:
+    """The same, with all rights of whoever asks."""
     try:
-        return allowed(request.user, slug, right)
+        return granted(request.user, slug, right)
     except NotYours:
         raise Http404 from None
 
@@ -48,6 +53,11 @@ def looked_at(request: HttpRequest, slug: str, right: Right = Right.LOOK) -> Exp
 def by_htmx(request: HttpRequest) -> bool:
     """Whether a part of the page will do: htmx asks, and not to go back in its history."""
     return bool(request.htmx) and not request.htmx.history_restore_request  # type: ignore[attr-defined]
+
+
+def status_of(refusal: Refused | None) -> int:
+    """The status of a page that tells a refusal: 422 for bad input, 409 for what cannot be done now."""
+    return 200 if refusal is None else 422 if isinstance(refusal, Invalid) else 409
 
 
 def sent_key(request: HttpRequest, field: str) -> uuid.UUID:

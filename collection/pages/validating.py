@@ -18,7 +18,7 @@ from collection.enrolment import check_may_validate
 from collection.errors import Conflict, Invalid, NothingToDo, Refused
 from collection.models import Experiment, Validation
 from collection.pages.login import login_keeps_text
-from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key
+from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key, status_of
 
 
 @never_cache
@@ -80,10 +80,7 @@ def _page(request: HttpRequest, experiment: Experiment, who: Annotator, refusal:
         "done": standing.votes_given(experiment, who),
         "pay": experiment.pay(experiment.validation_pay_minor),
     }
-    if refusal is None or isinstance(refusal, NothingToDo):
-        status = 200
-    else:
-        status = 422 if isinstance(refusal, Invalid) else 409
+    status = 200 if isinstance(refusal, NothingToDo) else status_of(refusal)
     template = "collection/ballot.html" if by_htmx(request) else "collection/validate.html"
     return render(request, template, page, status=status)
 

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from annotators.enrolment import enrolment_in
 from annotators.models import Annotator
 from collection import assignment, drafts, standing, submission
+from collection.enrolment import enrolled_arm
 from collection.errors import Invalid, Refused
-from collection.models import Assignment, Attempt, Experiment, Round
+from collection.models import Arm, Assignment, Attempt, Experiment, Round
 from collection.pages.login import login_keeps_text, typed_in
-from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key
+from collection.pages.people import annotator, by_htmx, launched, sent_home, sent_key, status_of
 from collection.pages.verdict import shares
 from collection.sandbox import offers_sandbox
 from collection.states import AttemptState, RoundState
@@ -42,11 +42,6 @@ class Said:
     refusal: Refused | None = None
     done: str = ""
     typed: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def status(self) -> int:
-        """422 for bad input, 409 for what cannot be done now."""
-        return 200 if self.refusal is None else 422 if isinstance(self.refusal, Invalid) else 409
 
 
 @never_cache
@@ -152,14 +147,14 @@ def _idempotency_key(request: HttpRequest, sent: dict[str, str]) -> str:
 def _page(request: HttpRequest, experiment: Experiment, who: Annotator, said: Said) -> HttpResponse:
     """The whole page, or for htmx all but its frame."""
     held = assignment.held_assignment(experiment, who)
+    arm: Arm | None
     round_: Round | None
     if held is not None:
         arm, round_ = held.round.arm, held.round
     else:
-        standing_in = enrolment_in(experiment.key, who)
-        if standing_in is None:
+        arm = enrolled_arm(experiment, who)
+        if arm is None:
             return sent_home(request, experiment)
-        arm = experiment.arms.get(slug=standing_in.group)
         round_ = Round.objects.filter(arm=arm, state=RoundState.OPEN).first()
     so_far = standing.progress(arm, who, round_)
     page: dict[str, Any] = {
@@ -176,9 +171,10 @@ def _page(request: HttpRequest, experiment: Experiment, who: Annotator, said: Sa
         "inspirations": standing.inspirations(experiment, arm, round_) if held and round_ else (),
         **(desk(held, said) if held else _no_desk(experiment, who, said)),
     }
+    status = status_of(said.refusal)
     if not by_htmx(request):
-        return render(request, "collection/write.html", page, status=said.status)
-    answer = render(request, "collection/work.html", page, status=said.status)
+        return render(request, "collection/write.html", page, status=status)
+    answer = render(request, "collection/work.html", page, status=status)
     # Whatever the button meant to replace: this is all of it.
     answer["HX-Retarget"], answer["HX-Reswap"] = "#work", "outerHTML"
     return answer

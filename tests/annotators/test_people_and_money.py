@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from annotators.blocks import permuted_block_group
 from annotators.enrolment import enrol, plan_study
-from annotators.ledger import DifferentCredit, credit, earned
+from annotators.ledger import Account, DifferentCredit, accounts, credit
 from annotators.models import LedgerEntry
 from annotators.money import Money
 from lifecycle.append_only import AppendOnlyError
@@ -89,7 +89,7 @@ def test_a_key_is_credited_once() -> None:
         credit(ada, study, LedgerEntry.Kind.BASE, "example:1", Money(10, "EUR"))
     credit(ada, study, LedgerEntry.Kind.BONUS, "example:1:bonus", Money(5, "EUR"))
     assert credit(ada, study, LedgerEntry.Kind.BASE, "nothing", Money(0, "EUR")) is None
-    assert earned(ada, study) == [Money(15, "EUR")]
+    assert accounts(ada, [study]) == {study: [Account(Money(15, "EUR"), Money(0, "EUR"))]}
     with pytest.raises(DifferentCredit):
         credit(ada, study, LedgerEntry.Kind.BASE, "example:1", Money(11, "EUR"))
     with pytest.raises(DifferentCredit):

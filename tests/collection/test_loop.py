@@ -16,10 +16,11 @@ from collection.importing.jsonl import LabelledRow
 from collection.importing.test_sets import import_test_set
 from collection.models import Evaluation, Example, Experiment, Round, TestSet
 from collection.reconcile import reconcile
+from collection.rounds import request_scores
 from lifecycle.models import StateChange
 from modelserver import runs
 from modelserver.datafiles import DataStore
-from modelserver.models import TrainingRun
+from modelserver.models import LONGEST_KEY, ModelVersion, TrainingRun
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,22 @@ def test_a_test_set_that_comes_later_is_scored_too(store: DataStore) -> None:
     reconcile(CLIENT, store)
     assert round_of("dynamic", 1).state == "done"
     assert Evaluation.objects.get().predicted == [0, 0]
+
+
+def test_a_run_that_scores_many_late_test_sets_has_a_key_that_fits_and_is_found_again(store: DataStore) -> None:
+    experiment = factories.running(**QUICK)
+    version = ModelVersion.objects.create(name="x" * 71, version=20, manifest_sha256="0" * 64, labels=["a", "b"])
+    sets = [
+        TestSet.objects.create(pk=10**9 + number, slug=f"late-{number}", task=experiment.task, rows=1)
+        for number in range(20)
+    ]
+    run = request_scores(experiment, version, sets)
+    assert len(run.key) <= LONGEST_KEY
+    assert run.key.startswith(f"evaluate:{version}:")
+    assert request_scores(experiment, version, sets) == run
+    assert request_scores(experiment, version, sets[1:]) != run
+    # Short ones are as they were: a run that was asked for before an upgrade is the one that is waited for after it.
+    assert request_scores(experiment, version, sets[:2]).key == f"evaluate:{version}:1000000000-1000000001"
 
 
 def test_an_evaluation_that_failed_is_done_again_when_the_round_is(store: DataStore) -> None:

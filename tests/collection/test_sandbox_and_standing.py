@@ -9,6 +9,7 @@ from annotators.money import Money
 from collection import assignment, sandbox, standing, submission
 from collection.errors import Conflict, Invalid, NothingToDo
 from collection.models import Attempt, Round, SandboxUse
+from collection.paging import page_by_key
 from collection.rounds import open_round
 from tests import factories
 
@@ -135,7 +136,7 @@ def test_own_examples_come_with_the_reasons_of_those_who_decided() -> None:
     factories.voted(experiment, factories.member_of(experiment, "static"), None, "makes no sense")
     mine = list(standing.own_examples(experiment, example.annotator))
     assert mine == [waits, example]
-    assert list(standing.own_examples(experiment, example.annotator, before=waits.pk)) == [example]
+    assert page_by_key(standing.own_examples(experiment, example.annotator), str(waits.pk), 1) == ([example], None)
     found = standing.reasons(mine)
     assert [(pk, [vote.reason for vote in votes]) for pk, votes in found.items()] == [(example.pk, ["makes no sense"])]
 

@@ -18,7 +18,7 @@ LABELS = [{"name": "yes"}, {"name": "no"}]
 ENGLAND = "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in "gbeng") + "\U000e007f"
 
 
-@given(st.text())
+@given(st.text() | st.text(st.sampled_from("1❤a\u0338\ufe0e\ufe0f\u1fef\u2adc")))
 def test_whatever_is_let_through_can_be_stored_and_is_let_through_again(text: str) -> None:
     try:
         cleaned = check_text("text", text, max_length=100)
@@ -33,8 +33,19 @@ def test_whatever_is_let_through_can_be_stored_and_is_let_through_again(text: st
 def test_texts_in_other_scripts_and_emoji_are_fine() -> None:
     for text in ("هذا كلب", "می‌خواهم", "कुत्ता है", "犬がいる", "a family 👨‍👩‍👧", "déjà vu", "two\nlines"):
         assert check_text("text", text, max_length=50)
-    for text in (f"go {ENGLAND}!", "ᠭᠠᠯᠠᠪ\u180eᠠ", "\u2764\ufe0f"):
+    for text in (f"go {ENGLAND}!", "ᠭᠠᠯᠠᠪ\u180eᠠ", "ᠠ\u180bᠨ"):
         assert check_text("text", text, max_length=50)
+
+
+@pytest.mark.parametrize(
+    "emoji",
+    [
+        *("❤\ufe0f", "❤\ufe0e", "👩\u200d❤\ufe0f\u200d👨", "🕵🏽\u200d♂\ufe0f", "🏳\ufe0f\u200d🌈"),
+        *("1\ufe0f\u20e3", "#\ufe0f\u20e3", "*\ufe0e", "©\ufe0f", "↔\ufe0f", "‼\ufe0f", "ℹ\ufe0f", "〰\ufe0f"),
+    ],
+)
+def test_emoji_are_written_as_they_are_typed(emoji: str) -> None:
+    assert check_text("text", f"a dog {emoji} {emoji}", max_length=50) == f"a dog {emoji} {emoji}"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +56,8 @@ def test_texts_in_other_scripts_and_emoji_are_fine() -> None:
         "".join(chr(0xE0000 + ord(letter)) for letter in "hidden"),
         ENGLAND[1:],
         f"{ENGLAND[:-1]}{ENGLAND[1:]}",
+        *("\ufe0f", " \ufe0e", "❤\ufe0f\ufe0e", "1\ufe0f\ufe0f", "\u2adc\ufe0f", "\ufe00", "❤\ufe01", "葛\U000e0100"),
+        "".join(chr(0xE0100 + ord(letter) - 16) for letter in "hidden"),
     ],
 )
 def test_what_shows_as_nothing_is_refused_of_writers_and_taken_from_files(hidden: str) -> None:

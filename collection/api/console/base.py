@@ -1,19 +1,15 @@
-"""What the views of the console's API share: the scopes of tokens, the right in the experiment, pages by key."""
+"""What the views of the console's API share: the scopes of tokens, the right in the experiment."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db.models import Model, QuerySet
 from rest_framework.views import APIView
 
 from collection.access import Right, allowed, may_create
 from collection.api.authentication import Scope, user_of
-from collection.errors import Invalid, NotYours
+from collection.errors import NotYours
 from collection.models import Experiment
-
-PAGE = 50
-M = TypeVar("M", bound=Model)
 
 
 class ConsoleView(APIView):
@@ -35,17 +31,6 @@ class SiteView(APIView):
         """Raises NotYours for anybody else."""
         if not may_create(user_of(self.request)):
             raise NotYours("experiment")
-
-
-def page_by_key(rows: QuerySet[M], cursor: str | None) -> tuple[list[M], str | None]:
-    """A page of rows, newest first, and the cursor of the next one. Raises Invalid for a cursor that is none."""
-    if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-            raise Invalid("cursor", "Is not a cursor of this list.")
-        rows = rows.filter(pk__lt=int(cursor))
-    found = list(rows.order_by("-pk")[: PAGE + 1])
-    more = str(found[PAGE - 1].pk) if len(found) > PAGE else None
-    return found[:PAGE], more
 
 
 def iso(moment: Any) -> str | None:

@@ -15,6 +15,7 @@ from collection.adjudication import adjudicate
 from collection.api.authentication import user_of
 from collection.api.console import serializers as s
 from collection.api.console.base import ConsoleView, SiteView, iso
+from collection.api.console.library import test_set_out
 from collection.api.idempotency import idempotent
 from collection.api.parsing import BoundedMultiPartParser
 from collection.api.reading import parameters, read
@@ -31,7 +32,8 @@ from collection.errors import Invalid
 from collection.importing.contexts import preview_contexts, store_contexts
 from collection.importing.preview import Preview
 from collection.importing.test_sets import preview_test_set, store_test_set
-from collection.models import Task, TestSet
+from collection.models import TestSet
+from collection.planning import task_named
 from modelserver import registry
 
 _QUERY = [OpenApiParameter(name, str) for name in (*FILTERS, "cursor", "size")]
@@ -107,16 +109,13 @@ class TestSetUploadView(SiteView):
         """With ``store`` false what would be stored, and every fault; with true it is stored, or refused."""
         self.check_researcher()
         body = read(s.TestSetFileIn, request)
-        task = Task.objects.filter(slug=body["task"]).first()
-        if task is None:
-            raise Invalid("task", "There is no such task.", "unknown_task")
+        task = task_named(body["task"])
         preview = preview_test_set(task, body["file"].file, body["format"], body.get("columns"))
         if not body["store"]:
             return Response(_preview(preview))
         kind = TestSet.Kind(body["kind"])
         made = store_test_set(body["slug"], body["name"], task, kind, preview, registry.data_store())
-        names = ("slug", "name", "kind", "rows", "sha256")
-        return Response({name: getattr(made, name) for name in names} | {"task": task.slug}, status=201)
+        return Response(test_set_out(made), status=201)
 
 
 def _preview(preview: Preview) -> dict[str, Any]:

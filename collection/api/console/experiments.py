@@ -14,16 +14,19 @@ from collection.access import Right, visible
 from collection.analytics.metrics import Estimate
 from collection.api.authentication import user_of
 from collection.api.console import serializers as s
-from collection.api.console.base import ConsoleView, SiteView, iso, page_by_key
+from collection.api.console.base import ConsoleView, SiteView, iso
 from collection.api.idempotency import idempotent
 from collection.api.reading import checked, parameters, read
 from collection.errors import Invalid, NotYours
 from collection.grid import last_events, rounds_by_arm
-from collection.models import Experiment, Round, Task, TestSet
+from collection.models import Experiment, Round, TestSet
+from collection.paging import page_by_key
+from collection.planning import task_named
 from collection.states import ArmKind
 from lifecycle.models import StateChange
 
 CURSOR = OpenApiParameter("cursor", str, description="Where the page before ended")
+PAGE = 50
 _COUNTS = ("accepted", "pending", "flagged", "rejected", "collected", "tries", "minutes")
 _COLUMNS = tuple(s.SettingsIn().fields)
 
@@ -48,9 +51,7 @@ def experiment_out(experiment: Experiment) -> dict[str, Any]:
 
 def plan_of(body: dict[str, Any]) -> experiments.Plan:
     """The plan that a body describes. Raises Invalid naming what does not exist."""
-    task = Task.objects.filter(slug=body["task"]).first()
-    if task is None:
-        raise Invalid("task", "There is no such task.", "unknown_task")
+    task = task_named(body["task"])
     wanted = body.get("test_sets", [])
     sets = {item.slug: item for item in TestSet.objects.filter(slug__in=wanted)}
     for slug in wanted:
@@ -85,7 +86,7 @@ class ExperimentsView(SiteView):
     def get(self, request: Request) -> Response:
         """The experiments at which one may look, newest first."""
         cursor = parameters(request, "cursor").get("cursor")
-        found, more = page_by_key(visible(user_of(request)).select_related("task"), cursor)
+        found, more = page_by_key(visible(user_of(request)).select_related("task"), cursor, PAGE)
         rows = [
             {
                 "slug": item.slug,
@@ -221,7 +222,7 @@ class EventsView(ConsoleView):
     def get(self, request: Request, slug: str) -> Response:
         """The changes, newest first."""
         cursor = parameters(request, "cursor").get("cursor")
-        found, more = page_by_key(last_events(self.experiment(slug)), cursor)
+        found, more = page_by_key(last_events(self.experiment(slug)), cursor, PAGE)
         return Response({"results": [_event(item) for item in found], "next": more})
 
 

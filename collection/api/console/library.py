@@ -18,10 +18,17 @@ from collection.errors import Invalid
 from collection.importing.jsonl import LabelledRow
 from collection.importing.test_sets import import_test_set
 from collection.models import Task, TestSet
+from collection.planning import task_named
 from collection.schema import TaskSchema
 from collection.texts import check_text
 from modelserver import registry
 from modelserver.wire import MAX_TEXT_CHARACTERS
+
+
+def test_set_out(item: TestSet) -> dict[str, Any]:
+    """A test set as researchers see it, without its rows."""
+    names = ("slug", "name", "kind", "rows", "sha256")
+    return {name: getattr(item, name) for name in names} | {"task": item.task.slug}
 
 
 class TasksView(SiteView):
@@ -63,7 +70,7 @@ class TestSetsView(SiteView):
         """All test sets, without their rows."""
         self.check_researcher()
         parameters(request)
-        return Response([_test_set(item) for item in TestSet.objects.select_related("task").order_by("slug")])
+        return Response([test_set_out(item) for item in TestSet.objects.select_related("task").order_by("slug")])
 
     @extend_schema(request=s.TestSetIn, responses={201: s.TestSetOut})
     @idempotent
@@ -71,13 +78,11 @@ class TestSetsView(SiteView):
         """A new test set, whole or not at all. The same name with the same rows gives the one that stands."""
         self.check_researcher()
         body = read(s.TestSetIn, request)
-        task = Task.objects.filter(slug=body["task"]).first()
-        if task is None:
-            raise Invalid("task", "There is no such task.", "unknown_task")
+        task = task_named(body["task"])
         rows = [_row(index, item, task.schema) for index, item in enumerate(body["rows"])]
         kind = TestSet.Kind(body["kind"])
         made = import_test_set(body["slug"], body["name"], task, kind, rows, registry.data_store())
-        return Response(_test_set(made), status=201)
+        return Response(test_set_out(made), status=201)
 
 
 def _row(index: int, row: dict[str, Any], schema: TaskSchema) -> LabelledRow:
@@ -100,8 +105,3 @@ def _row(index: int, row: dict[str, Any], schema: TaskSchema) -> LabelledRow:
 def _task(task: Task) -> dict[str, Any]:
     names = ("slug", "name", "fields", "labels", "instructions", "guidelines")
     return {name: getattr(task, name) for name in names}
-
-
-def _test_set(item: TestSet) -> dict[str, Any]:
-    names = ("slug", "name", "kind", "rows", "sha256")
-    return {name: getattr(item, name) for name in names} | {"task": item.task.slug}

@@ -48,7 +48,7 @@ class ReportSectionView(ConsoleView):
         parameters(request)
         found = ReportSection.objects.filter(report__experiment=experiment, slug=section).first()
         if found is None:
-            raise NotYours("section")
+            raise NotYours("report")
         return Response(found.content)
 
 

@@ -172,7 +172,7 @@ def test_unknown_and_bad_parameters_are_named(call: Call, path: str) -> None:
 
 
 def test_long_lists_come_page_by_page(call: Call, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collection.api.console.base.PAGE", 2)
+    monkeypatch.setattr("collection.api.console.experiments.PAGE", 2)
     for number in range(3):
         factories.draft(f"study-{number}", owner=ada)
     first = call("GET", "experiments/").json()

@@ -110,3 +110,11 @@ def test_every_other_page_of_annotators(big: Experiment, client: Client, page: s
 def test_the_experts_page(big: Experiment) -> None:
     staff = logged_in(factories.researcher(big))
     assert statements(lambda: staff.get("/studies/study/experts/")) <= 12
+
+
+@pytest.mark.parametrize("page", ["examples/", "experts/"])
+def test_the_console_asks_once_for_the_role_of_whoever_looks(big: Experiment, page: str) -> None:
+    staff = logged_in(factories.researcher(big))
+    with CaptureQueriesContext(connection) as captured:
+        assert staff.get(f"/studies/study/{page}").status_code == 200
+    assert sum('FROM "annotators_membership"' in query["sql"] for query in captured) == 1
