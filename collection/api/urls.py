@@ -26,6 +26,7 @@ one_experiment = [
     path("versions/", versions.VersionsView.as_view()),
     path("versions/<slug:name>/<int:version>/", versions.VersionView.as_view()),
     path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
+    path("versions/<slug:name>/<int:version>/download/", versions.DownloadView.as_view()),
     path("members/", people.MembersView.as_view()),
     path("members/<str:username>/", people.MemberView.as_view()),
     path("invitations/", people.InvitationsView.as_view()),

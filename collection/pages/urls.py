@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import examples, experts, login, members, mine, overview, plans, validating, writing
+from collection.pages import examples, experts, login, members, mine, overview, plans, validating, versions, writing
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
@@ -19,6 +19,12 @@ urlpatterns = [
     path("studies/<slug:slug>/examples/", examples.examples, name="examples"),
     path("studies/<slug:slug>/examples/<uuid:key>/", examples.example, name="example"),
     path("studies/<slug:slug>/experts/", experts.experts, name="experts"),
+    path("studies/<slug:slug>/versions/", versions.versions, name="versions"),
+    path("studies/<slug:slug>/versions/compare/", versions.compare, name="compare"),
+    path("studies/<slug:slug>/versions/<slug:name>/<int:version>/", versions.version, name="version"),
+    path(
+        "studies/<slug:slug>/versions/<slug:name>/<int:version>/download/", versions.download, name="version-download"
+    ),
     path("studies/<slug:slug>/join/", mine.join, name="join"),
     path("studies/<slug:slug>/write/", writing.write, name="write"),
     path("studies/<slug:slug>/draft/", writing.draft, name="draft"),
