@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from collection.cards import card_of
 from collection.errors import Conflict
 from collection.models import Experiment
 from collection.versions import Lineage
-from modelserver.artifacts import ArtifactError, Manifest
+from modelserver.artifacts import ArtifactError
 from modelserver.repository import ModelRepository, VersionMissing
 
 MEDIA_TYPE = "application/zip"
@@ -78,50 +78,6 @@ def archive_of(experiment: Experiment, lineage: Lineage, repository: ModelReposi
     made = version.created_at
     moment = (made.year, made.month, made.day, made.hour, made.minute, made.second)
     return Archive(f"{folder}.zip", digest, _size(entries, moment), zipped(entries, moment))
-
-
-def card_of(experiment: Experiment, lineage: Lineage, manifest: Manifest) -> str:
-    """What a version is and where it comes from, as Markdown."""
-    version = lineage.version
-    lines = [f"# {version}", "", f"A model version of the experiment “{experiment.name}” ({experiment.slug}).", ""]
-    if lineage.round is None:
-        lines.append(f"- The base version, imported from {experiment.base_model}.")
-    else:
-        lines += [
-            f"- Trained by arm {lineage.round.arm.slug}, round {lineage.round.number}, from {version.parent}.",
-            f"- Trained on {version.data_rows} rows; sha256 of the data: {version.data_sha256}.",
-        ]
-    lines += [
-        f"- Task: {experiment.task.name}; fields: {', '.join(field.name for field in experiment.task.schema.fields)}.",
-        f"- Labels, in the order of the outputs: {', '.join(manifest.labels)}.",
-        f"- Recipe: {json.dumps(version.recipe, sort_keys=True)}; seed {version.seed}.",
-        f"- Made at {version.created_at.isoformat(timespec='seconds')}.",
-        f"- sha256 of manifest.json: {version.manifest_sha256}.",
-    ]
-    if manifest.encoder_ref is not None:
-        needed = (
-            f"the version {manifest.encoder_ref}, sha256 of its manifest {(manifest.encoder or {})['manifest_sha256']}"
-        )
-        lines.append(f"- Only what was trained on top of an encoder. It needs {needed}.")
-    elif manifest.encoder is not None:
-        needed = f"the Python package {manifest.encoder['package']}, sha256 of its weights {manifest.encoder['sha256']}"
-        lines.append(f"- Only what was trained on top of an encoder. It needs {needed}.")
-    lines += ["", "## Scores", ""]
-    for score in lineage.scores:
-        figure = score.accuracy
-        lines.append(
-            f"- {score.test_set.name}: accuracy {figure.value:.3f}, 95% interval {figure.low:.3f} to {figure.high:.3f}"
-            f" (Wilson, n = {figure.n}); balanced accuracy {score.balanced_accuracy:.3f}."
-        )
-    if not lineage.scores:
-        lines.append("None yet.")
-    lines += [
-        "",
-        "## Checking the files",
-        "",
-        "manifest.json names the sha256 of every file beside it; its own is above. Weights are safetensors: no code.",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 class _Outbox(io.RawIOBase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from annotators.models import Annotator
 from collection import assignment, settlement, submission, validation
 from collection.models import Assignment, Experiment
 from modelserver.client import FakeModelClient
+from modelserver.models import TrainingRun
 from modelserver.wire import ModelRef
 from tests import factories
 from tests.browser.conftest import Opens
@@ -139,7 +141,15 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     take(opens(expert, f"{STUDY}experts/", viewport=WIDE), "experts")
     for name, path in (("examples", f"{STUDY}examples/"), ("rounds", STUDY), ("members", f"{STUDY}members/")):
         take(opens(expert, path, viewport={"width": 1300, "height": 800}), name, whole=name == "examples")
-    versions = [factories.trained(experiment, "dynamic", number) for number in (1, 2)]
+    versions = [
+        factories.trained(
+            experiment, "dynamic", number, data_rows=3, data_sha256=sha256(b"data").hexdigest(),
+            manifest_sha256=sha256(b"manifest").hexdigest(),
+        )
+        for number in (1, 2)
+    ]  # fmt: skip
+    falling = [[step, 0.2 + 0.5 * 0.93**step] for step in range(60)]
+    TrainingRun.objects.update(progress={"curve": falling})
     for version, right in zip(versions, (6, 8), strict=True):
         factories.scored(experiment, version, "Expert-written", right)
     take(opens(expert, f"{STUDY}versions/", viewport=WIDE), "versions")
