@@ -11,11 +11,12 @@ from django.utils.translation import gettext as _
 
 from annotators.models import Annotator
 from collection.enrolment import arm_of
-from collection.errors import Conflict, Invalid, NothingToDo
+from collection.errors import Conflict, NothingToDo
 from collection.models import Experiment, Round, SandboxUse
 from collection.states import ExperimentState, RoundState
-from modelserver.client import ModelServerError, PredictsText, Rejected
-from modelserver.wire import Prediction
+from collection.versions import predict
+from modelserver.client import PredictsText
+from modelserver.wire import Prediction, TextInput
 
 # So many texts an hour are practice; more would be another way to search for what fools the model.
 USES_AN_HOUR = 30
@@ -52,13 +53,6 @@ def try_out(experiment: Experiment, annotator: Annotator, texts: Mapping[str, ob
         message = _("You have tried %(count)d texts within an hour; please wait a while.")
         raise Conflict("too_many", message % {"count": used})
     SandboxUse.objects.create(annotator=annotator, round=round_, model_version=round_.model_version)
-    try:
-        prediction = client.predict_one(round_.model_version.ref, round_.model_version.labels, checked)
-    except Rejected as error:
-        if not error.is_input:
-            raise NothingToDo("no_model", _("The model does not answer right now. Please try again.")) from None
-        field = experiment.task.schema.writer_fields[-1].name
-        raise Invalid(field, _("The model cannot read this: %(reason)s") % {"reason": error}, "unreadable") from None
-    except ModelServerError:
-        raise NothingToDo("no_model", _("The model does not answer right now. Please try again.")) from None
+    field = experiment.task.schema.writer_fields[-1].name
+    prediction = predict(round_.model_version, [TextInput(checked)], field, client)[0]
     return Tried(prediction, max(0, USES_AN_HOUR - used - 1))

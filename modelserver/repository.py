@@ -7,6 +7,8 @@ import hashlib
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
@@ -25,6 +27,7 @@ from modelserver.durable import flush
 from modelserver.wire import ModelRef
 
 ABANDONED_AFTER_S = 24 * 3600
+CHUNK_BYTES = 1 << 20
 
 
 class VersionExists(RuntimeError):
@@ -33,6 +36,16 @@ class VersionExists(RuntimeError):
 
 class VersionMissing(LookupError):
     """The repository has no such version."""
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file of a published version, where it lies; ``size`` in bytes, and the sha256 that it must have."""
+
+    name: str
+    path: str
+    size: int
+    sha256: str
 
 
 class ModelRepository:
@@ -101,6 +114,33 @@ class ModelRepository:
             raise VersionMissing(f"there is no model {ref}")
         return parse_manifest(content), hashlib.sha256(content).hexdigest()
 
+    def files(self, ref: ModelRef) -> list[PublishedFile]:
+        """A version's manifest and the files that it names, none of them copied or read.
+
+        Raises VersionMissing if the repository lacks the version and ArtifactError if a file of it is not there.
+        """
+        manifest, digest = self.describe(ref)
+        return [
+            self._published(ref, name, sha256) for name, sha256 in [(MANIFEST_FILE, digest), *manifest.files.items()]
+        ]
+
+    def read(self, file: PublishedFile) -> Iterator[bytes]:
+        """A file's content in chunks of at most CHUNK_BYTES, hashed as they are read.
+
+        Raises ArtifactError after the last chunk if the content is not what the hash says: whoever gets to the end
+        has the very file.
+        """
+        hashed = hashlib.sha256()
+        try:
+            with self._filesystem.open(file.path, "rb") as opened:
+                while chunk := opened.read(CHUNK_BYTES):
+                    hashed.update(chunk)
+                    yield chunk
+        except FileNotFoundError:
+            raise ArtifactError(f"{file.name} is missing") from None
+        if hashed.hexdigest() != file.sha256:
+            raise ArtifactError(f"{file.name} has another sha256 than its manifest says")
+
     def versions(self, name: str) -> list[int]:
         """The published versions of a model, ascending. Raises WireError if that is no model name."""
         ModelRef(name, 0)
@@ -134,6 +174,13 @@ class ModelRepository:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return content
+
+    def _published(self, ref: ModelRef, name: str, sha256: str) -> PublishedFile:
+        path = f"{self._path(ref)}/{name}"
+        try:
+            return PublishedFile(name, path, int(self._filesystem.size(path)), sha256)
+        except FileNotFoundError:
+            raise ArtifactError(f"{name} of {ref} is missing in the repository") from None
 
     def _check_encoder(self, manifest: Manifest) -> None:
         """An adapter is worth nothing without the very encoder it was trained on."""

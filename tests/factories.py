@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from annotators.enrolment import annotator_of, plan_study
 from annotators.membership import Role, grant
@@ -19,9 +21,9 @@ from collection.demo.tasks import task
 from collection.enrolment import enrol
 from collection.importing.jsonl import LabelledRow
 from collection.importing.test_sets import import_test_set
-from collection.models import Arm, Assignment, Attempt, Example, Experiment, Report, TestSet
+from collection.models import Arm, Assignment, Attempt, Evaluation, Example, Experiment, Report, Round, TestSet
 from collection.rounds import open_round
-from collection.states import ExperimentState
+from collection.states import ExperimentState, RoundState
 from lifecycle.moves import move
 from modelserver import runs
 from modelserver.client import FakeModelClient
@@ -177,3 +179,44 @@ def report(experiment: Experiment) -> Report:
     drawn = [reports.Drawn("collection", "mer-by-arm", "<svg><title>mer</title></svg>", b"\x89PNG")]
     reports.store(claimed, [summary, section], drawn, b"%PDF-1.7", {"seed": 0}, 1.5)
     return claimed
+
+
+def trained(experiment: Experiment, arm: str = "dynamic", number: int = 1, **values: Any) -> ModelVersion:
+    """The version that a round of an arm has trained, whichever state the round is in; no file stands behind it.
+
+    ``values`` are the version's own; its run has a loss curve.
+    """
+    round_, _ = Round.objects.get_or_create(
+        arm=experiment.arms.get(slug=arm),
+        number=number,
+        defaults={"quota": experiment.quota, "state": RoundState.DONE, "model_version": experiment.base_version},
+    )
+    given = {
+        "manifest_sha256": "1" * 64, "labels": list(experiment.task.schema.label_names), "data_sha256": "2" * 64,
+        "data_rows": 7, "seed": experiment.seed, "parent": experiment.base_version, "metrics": {"train_loss": 0.25},
+        "recipe": {"method": "adapter", "epochs": 3}, **values,
+    }  # fmt: skip
+    version = ModelVersion.objects.create(name=f"{experiment.slug}-{arm}", version=number, **given)
+    now = timezone.now()
+    TrainingRun.objects.create(
+        key=f"train:{experiment.key}:{arm}:{number}", study=experiment.key, spec={"kind": "train"}, state="succeeded",
+        model_version=version, started_at=now - dt.timedelta(seconds=75), ended_at=now,
+        progress={"phase": "done", "curve": [[1, 0.75], [10, 0.5], [20, 0.25]]},
+    )  # fmt: skip
+    Round.objects.filter(pk=round_.pk).update(trained_version=version)
+    return version
+
+
+def scored(experiment: Experiment, version: ModelVersion, slug: str = "hard", right: int = 8) -> Evaluation:
+    """The score of a version on a test set of ten rows of the experiment."""
+    test_set, _ = TestSet.objects.get_or_create(
+        slug=slug, defaults={"name": slug, "task": experiment.task, "sha256": "3" * 64, "rows": 10}
+    )
+    experiment.test_sets.add(test_set)
+    run, _ = TrainingRun.objects.get_or_create(
+        key=f"evaluate:{version}", defaults={"study": experiment.key, "spec": {"kind": "evaluate"}}
+    )
+    return Evaluation.objects.create(
+        model_version=version, test_set=test_set, run=run, rows=10, accuracy=right / 10, balanced_accuracy=right / 10,
+        predicted=[0] * 10, confidence=[0.5] * 10,
+    )  # fmt: skip

@@ -22,12 +22,11 @@ from annotators.models import ApiToken
 from annotators.tokens import token_of
 from collection.api.authentication import BearerAuthentication, Scope
 from collection.api.console.base import ConsoleView
-from collection.api.console.versions import one_of
-from collection.errors import Invalid, NothingToDo
+from collection.errors import Invalid
 from collection.schema import TaskSchema
 from collection.texts import check_text
+from collection.versions import one_of, predict
 from modelserver import registry
-from modelserver.client import ModelServerError, Rejected
 from modelserver.models import ModelVersion
 from modelserver.wire import MAX_TEXT_CHARACTERS, TextInput
 
@@ -106,14 +105,7 @@ class PredictView(BackendView):
             raise Invalid("tasks", f"Must be a list of 1 to {MOST_TASKS} tasks.")
         control, target, choices = _names(body["label_config"]) if body.get("label_config") else ("label", "text", [])
         inputs = [_input(index, item, schema) for index, item in enumerate(tasks)]
-        try:
-            found = registry.model_client().predict(chosen.ref, chosen.labels, inputs)
-        except Rejected as error:
-            if error.is_input:
-                raise Invalid("tasks", f"The model cannot read one of them: {error}", "unreadable") from None
-            raise NothingToDo("no_model", "The model server does not have this version.") from None
-        except ModelServerError:
-            raise NothingToDo("no_model", "The model server does not answer right now.") from None
+        found = predict(chosen, inputs, "tasks", registry.model_client())
         titles = {label.name: label.title for label in schema.labels}
         results = []
         for prediction in found:

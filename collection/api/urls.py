@@ -28,6 +28,7 @@ one_experiment = [
     path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
     path("report/", report.ReportView.as_view()),
     path("report/<slug:section>/", report.ReportSectionView.as_view()),
+    path("versions/<slug:name>/<int:version>/download/", versions.DownloadView.as_view()),
     path("members/", people.MembersView.as_view()),
     path("members/<str:username>/", people.MemberView.as_view()),
     path("invitations/", people.InvitationsView.as_view()),

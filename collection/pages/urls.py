@@ -3,7 +3,19 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import examples, experts, login, members, mine, overview, plans, report, validating, writing
+from collection.pages import (
+    examples,
+    experts,
+    login,
+    members,
+    mine,
+    overview,
+    plans,
+    report,
+    validating,
+    versions,
+    writing,
+)
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
@@ -26,6 +38,12 @@ urlpatterns = [
     path("studies/<slug:slug>/report/<slug:section>/<slug:chart>.svg", report.svg, name="report-svg"),
     path("studies/<slug:slug>/report/<slug:section>/<slug:chart>.png", report.png, name="report-png"),
     path("studies/<slug:slug>/report/<slug:section>/<slug:table>.csv", report.table, name="report-csv"),
+    path("studies/<slug:slug>/versions/", versions.versions, name="versions"),
+    path("studies/<slug:slug>/versions/compare/", versions.compare, name="compare"),
+    path("studies/<slug:slug>/versions/<slug:name>/<int:version>/", versions.version, name="version"),
+    path(
+        "studies/<slug:slug>/versions/<slug:name>/<int:version>/download/", versions.download, name="version-download"
+    ),
     path("studies/<slug:slug>/join/", mine.join, name="join"),
     path("studies/<slug:slug>/write/", writing.write, name="write"),
     path("studies/<slug:slug>/draft/", writing.draft, name="draft"),

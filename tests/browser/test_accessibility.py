@@ -105,6 +105,25 @@ def states(
     staff.user.is_staff = True
     staff.user.save()
     yield "/new/", staff, press("Check and estimate")
+    versions = f"{STUDY}versions/"
+    yield versions, staff, nothing
+    trained = factories.trained(experiment)
+    factories.scored(experiment, trained)
+
+    def asks(page: Page) -> None:
+        page.get_by_label("Version B").select_option(str(trained))
+        page.locator("#field-premise").fill("A dog sleeps.")
+        page.locator("#field-hypothesis").fill("It rests.")
+        press("Ask")(page)
+
+    def opened(page: Page) -> None:
+        page.locator("summary").click()
+
+    yield versions, staff, nothing
+    yield f"{versions}{trained}/", staff, opened
+    yield f"{versions}base/0/", staff, nothing
+    for choice in (f"?A={trained}", "?A=base/0"):
+        yield f"{versions}compare/{choice}", staff, asks
     console = ("examples/", "examples/?text=nothing", f"examples/{first.key}/", "experts/", "members/")
     for path in ("/", STUDY, *(f"{STUDY}{page}" for page in console), "/account/tokens/"):
         yield path, staff, nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from annotators.models import Annotator
 from collection import assignment, settlement, submission, validation
 from collection.models import Assignment, Experiment
 from modelserver.client import FakeModelClient
+from modelserver.models import TrainingRun
 from modelserver.wire import ModelRef
 from tests import factories
 from tests.browser.conftest import Opens
@@ -22,11 +24,11 @@ BRIDGE = "The bridge is closed to lorries but open to cars and buses."
 STUDY = "/studies/bridges/"
 
 
-def opinion(_: ModelRef, texts: tuple[str, ...]) -> dict[str, float]:
-    """What the model of the pictures thinks: it believes what repeats the words of the text."""
+def opinion(model: ModelRef, texts: tuple[str, ...]) -> dict[str, float]:
+    """What the model of the pictures thinks: it believes what repeats the words of the text; a later one, less so."""
     words = set(texts[0].lower().strip(".").split())
     said = texts[1].lower().strip(".").split()
-    follows = 0.15 + 0.75 * sum(word in words for word in said) / len(said)
+    follows = 0.15 + (0.75 - 0.25 * model.version) * sum(word in words for word in said) / len(said)
     return {"entailment": follows, "not_entailment": 1 - follows}
 
 
@@ -139,6 +141,26 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     take(opens(expert, f"{STUDY}experts/", viewport=WIDE), "experts")
     for name, path in (("examples", f"{STUDY}examples/"), ("rounds", STUDY), ("members", f"{STUDY}members/")):
         take(opens(expert, path, viewport={"width": 1300, "height": 800}), name, whole=name == "examples")
+    versions = [
+        factories.trained(
+            experiment, "dynamic", number, data_rows=3, data_sha256=sha256(b"data").hexdigest(),
+            manifest_sha256=sha256(b"manifest").hexdigest(),
+        )
+        for number in (1, 2)
+    ]  # fmt: skip
+    falling = [[step, 0.2 + 0.5 * 0.93**step] for step in range(60)]
+    TrainingRun.objects.update(progress={"curve": falling})
+    for version, right in zip(versions, (6, 8), strict=True):
+        factories.scored(experiment, version, "Expert-written", right)
+    take(opens(expert, f"{STUDY}versions/", viewport=WIDE), "versions")
+    take(opens(expert, f"{STUDY}versions/{versions[1]}/", viewport=WIDE), "version")
+    page = opens(expert, f"{STUDY}versions/compare/?A={versions[0]}", viewport=WIDE)
+    page.get_by_label("Version B").select_option(str(versions[1]))
+    page.get_by_label("Text", exact=True).fill(BRIDGE)
+    page.get_by_label("Sentence").fill("The bridge is open to cars and buses.")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("heading", name="They differ")).to_be_visible()
+    take(page, "compare")
     expert.user.is_staff = True
     expert.user.save()
     page = opens(expert, "/new/?copy=bridges", viewport=WIDE)
@@ -149,5 +171,5 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     take(page, "new-experiment", whole=False)
     take(opens(None, "/login/", viewport=WIDE), "login", whole=False)
 
-    assert len(taken) == len(set(taken)) == 16
+    assert len(taken) == len(set(taken)) == 19
     assert all((folder / f"{name}.png").stat().st_size > 5_000 for name in taken)

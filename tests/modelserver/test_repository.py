@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from modelserver.artifacts import ArtifactError, manifest_sha256
-from modelserver.repository import ABANDONED_AFTER_S, ModelRepository, VersionExists, VersionMissing
+from modelserver.repository import ABANDONED_AFTER_S, CHUNK_BYTES, ModelRepository, VersionExists, VersionMissing
 from modelserver.wire import ModelRef, WireError
 from tests.modelserver.plain_artifacts import LABELS, plain_artifact
 
@@ -53,6 +53,28 @@ def test_what_is_published_is_fetched(repository: ModelRepository, tmp_path: Pat
     assert manifest_sha256(folder) == digest
     assert (folder / "weights.safetensors").read_text() == "weights"
     assert repository.exists(REF)
+
+
+def test_a_version_is_read_file_by_file_in_chunks_that_are_checked(
+    repository: ModelRepository, url: str, tmp_path: Path
+) -> None:
+    digest = plain_artifact(tmp_path / "new", "w" * (CHUNK_BYTES + 1))
+    with pytest.raises(VersionMissing):
+        repository.files(REF)
+    repository.publish(tmp_path / "new", REF)
+    files = {file.name: file for file in repository.files(REF)}
+    assert set(files) == {"manifest.json", "weights.safetensors", "tokenizer.json"}
+    assert files["manifest.json"].sha256 == digest
+    assert [len(chunk) for chunk in repository.read(files["weights.safetensors"])] == [CHUNK_BYTES, 1]
+    filesystem, path = file_in(url, REF, "weights.safetensors")
+    filesystem.pipe_file(path, b"x" * (CHUNK_BYTES + 1))
+    with pytest.raises(ArtifactError, match="another sha256"):
+        list(repository.read(files["weights.safetensors"]))
+    filesystem.rm_file(path)
+    with pytest.raises(ArtifactError, match="is missing"):
+        list(repository.read(files["weights.safetensors"]))
+    with pytest.raises(ArtifactError, match="is missing in the repository"):
+        repository.files(REF)
 
 
 def test_only_what_the_manifest_names_is_published(repository: ModelRepository, tmp_path: Path) -> None:

@@ -194,7 +194,14 @@ class ScoreOut(Fields):
     balanced_accuracy = s.FloatField()
 
 
+class PlayedInOut(Fields):
+    arm = s.CharField()
+    round = s.IntegerField()
+
+
 class VersionOut(Fields):
+    """``examples`` had been accepted in the arm until the version was trained, on ``data_rows`` of them."""
+
     name = s.CharField()
     version = s.IntegerField()
     parent = s.CharField(allow_null=True)
@@ -207,7 +214,12 @@ class VersionOut(Fields):
     data_sha256 = s.CharField(allow_blank=True)
     data_rows = s.IntegerField()
     metrics = s.DictField()
+    examples = s.IntegerField(allow_null=True)
     scores = ScoreOut(many=True)
+    children = s.ListField(child=s.CharField())
+    played_in = PlayedInOut(many=True)
+    started_at = s.DateTimeField(allow_null=True)
+    ended_at = s.DateTimeField(allow_null=True)
     created_at = s.DateTimeField()
 
 

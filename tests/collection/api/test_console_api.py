@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +19,9 @@ from annotators.models import ApiToken, Invitation, Membership
 from collection.demo.tasks import TASKS
 from collection.models import Experiment, Task, TestSet
 from lifecycle.models import DoneRequest
+from modelserver.repository import ModelRepository
 from tests import factories
+from tests.modelserver.plain_artifacts import plain_artifact
 
 pytestmark = pytest.mark.django_db
 CONSOLE = "/api/v1/console/"
@@ -235,6 +240,28 @@ def test_versions_with_lineage_and_asking_one(call: Call, ada: User, monkeypatch
     model.down = True
     away = call("POST", path, {"texts": {"premise": "It rains.", "hypothesis": "It is wet."}})
     assert (away.status_code, away.json()["code"]) == (409, "no_model")
+
+
+def test_a_version_is_downloaded_by_a_token_that_may_read(
+    ada: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    repository = ModelRepository(str(tmp_path / "repository"))
+    monkeypatch.setattr("modelserver.registry.repository", lambda: repository)
+    experiment = factories.running("theirs", owner=ada)
+    version = factories.trained(experiment, manifest_sha256=plain_artifact(tmp_path / "new"))
+    path = "experiments/theirs/versions/theirs-dynamic/1/download/"
+    absent = by_token(ada, "read")("GET", path)
+    assert (absent.status_code, absent.json()["code"]) == (409, "no_files")
+    repository.publish(tmp_path / "new", version.ref)
+    answer = by_token(ada, "read")("GET", path, Accept="application/zip")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/zip")
+    assert answer.headers["X-Checksum-Sha256"] == version.manifest_sha256
+    content = answer.getvalue()
+    assert int(answer.headers["Content-Length"]) == len(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        assert opened.read("theirs-dynamic-1/weights.safetensors") == b"weights"
+    assert by_token(ada, "annotate")("GET", path).status_code == 403
+    assert by_token(factories.person().user, "read")("GET", path).status_code == 404
 
 
 def test_members_come_by_invitation_and_the_last_owner_stays(call: Call, ada: User) -> None:
