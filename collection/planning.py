@@ -28,12 +28,15 @@ THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
     ("dynamic", ArmKind.DYNAMIC),
 )
 _POSITIVE = ("rounds", "quota", "quorum", "max_validations", "max_tries", "lease_seconds")
-_NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds", "curve_seeds")
+_NOT_NEGATIVE = ("base_pay_minor", "fooling_bonus_minor", "validation_pay_minor", "undo_seconds")
 _SWITCHES = ("sandbox", "inspiration", "leaderboard", "open_enrolment")
 _CHOICES = {"label_policy": Experiment.Labels.values, "start_from": Experiment.StartFrom.values}
 # Columns of Experiment that a plan may set.
-SETTINGS = frozenset({*_POSITIVE, *_NOT_NEGATIVE, *_SWITCHES, *_CHOICES, "max_skips", "seed", "currency", "recipe"})
+_OTHERS = ("max_skips", "seed", "curve_seeds", "currency", "recipe")
+SETTINGS = frozenset({*_POSITIVE, *_NOT_NEGATIVE, *_SWITCHES, *_CHOICES, *_OTHERS})
 LARGEST = 1_000_000
+# More seeds make intervals hardly narrower, and each is a training run an arm and round.
+MOST_CURVE_SEEDS = 50
 # The largest quorum whose votes are estimated: the work grows with its square.
 LARGEST_ESTIMATED_QUORUM = 100
 P = ParamSpec("P")
@@ -188,7 +191,9 @@ def _in_settings(plan: Plan) -> Iterator[Problem]:
             yield Problem(name, "invalid", "Must be true or false.")
     if settings.get("max_skips") is not None:
         yield from _refusal(check_whole, "max_skips", settings["max_skips"], 0, LARGEST)
-    yield from _refusal(check_whole, "seed", settings.get("seed", 0), -(2**63), 2**63 - 1)
+    # What a training run takes as a seed.
+    yield from _refusal(check_whole, "seed", settings.get("seed", 0), 0, 2**63 - 1)
+    yield from _refusal(check_whole, "curve_seeds", settings.get("curve_seeds", 1), 0, MOST_CURVE_SEEDS)
     for name, values in _CHOICES.items():
         if settings.get(name, values[0]) not in values:
             yield Problem(name, "invalid", f"Must be one of: {', '.join(values)}.")
@@ -331,8 +336,10 @@ def estimate(
     quorum, most = plan.setting("quorum"), plan.setting("max_validations")
     check_whole("quorum", quorum, 1, LARGEST_ESTIMATED_QUORUM)
     rounds, quota = plan.setting("rounds"), plan.setting("quota")
-    training_runs = len(plan.arms) * rounds
-    examples = training_runs * quota
+    # The loop's own version is the first seed's.
+    seeds = max(plan.setting("curve_seeds"), 1)
+    training_runs = len(plan.arms) * rounds * seeds
+    examples = len(plan.arms) * rounds * quota
     shown = sum(kind != ArmKind.NON_ADVERSARIAL for _, kind in plan.arms) * rounds * quota
     agreement = agreement_for(accepted_share, quorum, most)
     votes_each = expected_votes(agreement, quorum, most)
@@ -365,7 +372,8 @@ def estimate(
             "Validation pay: for every vote, whatever comes of its example.",
             f"Hours: {minutes_per_example:g} min a submission, all its tries with it, and {minutes_per_validation:g} "
             "min a vote; no waiting, skipping or practice.",
-            "Training runs: one a round of each arm; scoring and importing the base model come on top.",
+            f"Training runs: one for each of {seeds} seeds a round of each arm; scoring and importing the base model come "
+            "on top, and so does the first seed where arms are left with unequally many examples.",
             f"People: the quorum ({quorum}) and a writer, and somebody for each arm; more where votes disagree.",
         ),
     )

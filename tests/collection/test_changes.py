@@ -204,7 +204,7 @@ def test_the_task_and_the_name_in_addresses_are_fixed_from_the_beginning(name: s
 
 
 def test_every_setting_is_either_locked_by_a_launch_or_free_for_a_reason() -> None:
-    assert SETTINGS - set(LOCKED) == {"lease_seconds", "leaderboard", "open_enrolment"}
+    assert SETTINGS - set(LOCKED) == {"lease_seconds", "leaderboard", "open_enrolment", "curve_seeds"}
 
 
 def test_the_present_value_is_no_change_of_a_locked_setting() -> None:

@@ -216,6 +216,17 @@ def test_an_estimate_is_what_one_computes_by_hand() -> None:
     assert any("quorum of 2 of at most 3" in text for text in found.assumptions)
 
 
+def test_further_seeds_of_the_learning_curve_are_further_training_runs() -> None:
+    settings = {"rounds": 2, "quota": 10}
+    runs = [estimate(plan(settings=settings | {"curve_seeds": seeds})).training_runs for seeds in (0, 1, 3)]
+    assert runs == [6, 6, 18]
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", -1), ("curve_seeds", 51), ("curve_seeds", -1)])
+def test_a_seed_that_no_run_could_take_is_named(name: str, value: int) -> None:
+    assert [item.field for item in problems(plan(settings={name: value}))] == [name]
+
+
 def test_an_estimate_takes_defaults_for_what_a_plan_does_not_set() -> None:
     found = estimate(plan())
     assert found.examples == 3 * 20 * 150

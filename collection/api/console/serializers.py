@@ -81,6 +81,7 @@ class SettingsIn(Fields):
     start_from = s.ChoiceField(Experiment.StartFrom.choices, required=False)
     recipe = s.DictField(required=False)
     seed = s.IntegerField(required=False)
+    curve_seeds = s.IntegerField(required=False)
     currency = s.CharField(required=False)
     base_pay_minor = s.IntegerField(required=False)
     fooling_bonus_minor = s.IntegerField(required=False)
