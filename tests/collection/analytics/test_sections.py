@@ -1,0 +1,99 @@
+"""Sections as plain values, as words, as pictures and on paper."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from collection.analytics import charts
+from collection.analytics.drawing import Picture, draw
+from collection.analytics.metrics import Estimate, missing, share
+from collection.analytics.parts import digest
+from collection.analytics.sections import Chart, Column, Section, Table, flat
+from collection.analytics.typesetting import typeset
+from collection.analytics.wording import worded
+
+ROWS = tuple(
+    {"arm": arm, "round": number, "mer": share(number, 9) if number < 3 else missing(0, "no texts")}
+    for arm in ("static", "dynamic")
+    for number in (1, 2, 3)
+)
+COLUMNS = (Column("arm", "Arm"), Column("round", "Round"), Column("mer", "MER", "share"))
+TABLE = Table("mer", "MER #1 *by* round", COLUMNS, ROWS, 'Wilson "1927" \\ #panic()', ("a note",))
+SPEC = charts.lines(
+    charts.axis("round", "Round"),
+    charts.axis("mer", "MER", share=True),
+    charts.by_series("arm", "Arm", ["static", "dynamic"]),
+)
+CHART = Chart("mer-by-round", "MER by round", "MER rises.", "mer", SPEC)
+SECTION = Section(
+    "collection", "Collection $x$", ("It <b>rises</b>. #panic()",), (TABLE,), (CHART,), ("not enough data",)
+)
+
+
+def test_a_section_comes_back_from_json_as_it_was() -> None:
+    assert Section.from_plain(json.loads(json.dumps(SECTION.to_plain()))) == SECTION
+
+
+def test_a_flat_row_has_each_part_of_an_estimate() -> None:
+    first = next(flat(COLUMNS, ROWS))
+    assert (first["arm"], first["mer_n"], first["mer_method"], first["mer_limit"]) == ("static", 9, "Wilson", "")
+    assert first["mer_low"] < first["mer"] < first["mer_high"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "unit", "said"),
+    [
+        (Estimate(9, 0.5, 0.25, 0.75), "share", "50.0% [25.0, 75.0]"),
+        (Estimate(9, 0.5, None, None, limit="one row"), "share", "50.0%"),
+        (missing(0, "no texts"), "share", "not enough data: no texts"),
+        (1234, "examples", "1,234"),
+        (1234.5, "USD", "12.35 USD"),
+        (90.4, "s", "90 s"),
+        (0.123456, "", "0.123"),
+        (123.456, "", "123"),
+        (None, "", "–"),
+        ("static", "", "static"),
+        (True, "", "yes"),
+    ],
+)
+def test_figures_are_worded_with_unit_and_interval(cell: object, unit: str, said: str) -> None:
+    assert worded(cell, unit) == said  # type: ignore[arg-type]
+
+
+def test_a_chart_is_drawn_from_its_table_also_where_figures_are_missing() -> None:
+    picture = draw(SECTION, CHART)
+    assert picture.svg.startswith("<svg")
+    assert "dynamic" in picture.svg
+    assert picture.png.startswith(b"\x89PNG")
+
+
+def test_a_chart_without_its_table_is_refused() -> None:
+    with pytest.raises(KeyError):
+        draw(SECTION, Chart("x", "X", "x", "nothing", SPEC))
+
+
+def test_what_people_wrote_is_never_markup_on_paper() -> None:
+    pictures = {
+        ("collection", "mer-by-round"): Picture("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", b"")
+    }
+    pdf = typeset("Study #panic() $", [SECTION], pictures, {"seed": 0, "versions": {"numpy": "2"}})
+    assert pdf.startswith(b"%PDF")
+
+
+def test_digests_tell_values_arrays_and_frames_apart() -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    assert digest(frame, np.arange(3), "x") == digest(frame.copy(), np.arange(3), "x")
+    others = [
+        (frame.iloc[::-1],),
+        (frame.rename(columns={"a": "c"}),),
+        (np.arange(3.0),),
+        ("1",),
+        (1,),
+        ("a", "b"),
+        ("ab",),
+    ]
+    assert len({digest(*other) for other in [(frame,), (np.arange(3),), *others]}) == len(others) + 2
