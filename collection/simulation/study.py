@@ -29,18 +29,23 @@ class StudyStuck(RuntimeError):
 def run_study(
     experiment: Experiment, crowd_of: Callable[[Experiment], Crowd], client: PredictsText, tick: Callable[[], None]
 ) -> None:
-    """Take an experiment from wherever it stands to its end. ``tick`` is called after each text written.
+    """Take an experiment from wherever it stands to its end, and all work beside its loop too.
+
+    ``tick`` is called after each text written.
 
     Raises StudyStuck if it fails, pauses or is stopped.
     """
     crowd: Crowd | None = None
     while True:
         reconcile(client)
-        for run in runs.due():
+        waiting = runs.due()
+        for run in waiting:
             runner.work(run.pk)
         experiment.refresh_from_db()
         if experiment.state == ExperimentState.FINISHED:
-            return
+            if not waiting:
+                return
+            continue
         if experiment.state == ExperimentState.RUNNING:
             crowd = crowd or crowd_of(experiment)
             for arm in experiment.arms.all():

@@ -42,6 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--quota", type=int, default=150)
         parser.add_argument("--tries", type=int, default=5, help="tries an example, in arms that show a model")
         parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+        parser.add_argument("--curve-seeds", type=int, default=1, help="training seeds of the learning curve")
         parser.add_argument("--agreement", type=float, default=0.95, help="how often validators vote for the truth")
         parser.add_argument("--annotators", type=int, default=4, help="simulated people an arm")
         parser.add_argument("--base-model", default="models/nli-minilm")
@@ -108,6 +109,7 @@ class Command(BaseCommand):
                 # A simulated writer has few texts a context and moves on when they are used up.
                 "max_skips": None,
                 "start_from": options["start_from"],
+                "curve_seeds": options["curve_seeds"],
                 "recipe": _recipe(options["recipe"]),
                 "lease_seconds": 86400,
                 # Nobody takes a simulated vote back.
