@@ -27,7 +27,12 @@ _ROUNDS_A_RUN = 60
 
 
 def work_beside(experiment: Experiment, store: DataStore) -> None:
-    """Keep what has come of earlier runs, and request the next one if nothing else is under way."""
+    """Keep what has come of earlier runs, and request the next one if nothing else is under way.
+
+    An experiment with no seeds for its curve has nothing trained or scored beside its loop.
+    """
+    if experiment.curve_seeds == 0:
+        return
     _keep_curve_versions(experiment)
     _keep_round_scores(experiment, store)
     if TrainingRun.objects.filter(study=experiment.key).exclude(state__in=RUN_ENDED).exists():

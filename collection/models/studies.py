@@ -132,7 +132,8 @@ class Experiment(Movable):
     base_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     start_from = models.CharField(max_length=10, choices=StartFrom.choices, default=StartFrom.BASE)
     recipe = models.JSONField(default=dict, blank=True)
-    # How many versions an arm and round are trained beside the loop for the learning curve, each with its own seed.
+    # How many versions an arm and round are trained beside the loop for the learning curve, each with its own seed;
+    # 0: nothing is trained or scored beside it.
     curve_seeds = models.PositiveIntegerField(default=1)
     test_sets = models.ManyToManyField(TestSet, blank=True, related_name="experiments")
 

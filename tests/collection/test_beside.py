@@ -61,6 +61,12 @@ def test_with_one_seed_and_equal_data_the_loops_own_versions_are_the_curve(store
         assert item.rows == 2
 
 
+def test_without_seeds_nothing_is_trained_or_scored_beside_the_loop(store: DataStore) -> None:
+    experiment = factories.running(**QUICK, curve_seeds=0)
+    assert a_round(experiment, store) == ["train"] * 3
+    assert not CurveVersion.objects.exists()
+
+
 def test_more_seeds_are_trained_beside_the_loop_each_on_the_same_rows(store: DataStore) -> None:
     experiment = factories.running(**QUICK, curve_seeds=3)
     done = a_round(experiment, store)
