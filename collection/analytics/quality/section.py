@@ -127,7 +127,9 @@ def _charts(study: Study, shown: Sequence[Table]) -> Iterator[Chart]:
     series = charts.by_series("arm", "Arm", list(study.arms))
     for column, (title, axis, share, meaning) in _BY_ROUND.items():
         if _any(known["quality-rounds"], column):
-            x = charts.axis("round", "Round", axis={"tickMinStep": 1, "format": "d"})
+            x = charts.axis(
+                "round", "Round", axis={"tickMinStep": 1, "format": "d"}, scale={"zero": False, "nice": False}
+            )
             spec = charts.lines(x, charts.axis(column, axis, share=share), series)
             says = f"{axis}, by round, a line an arm with bands of 95% intervals. {meaning}"
             yield Chart(f"quality-{column.replace('_', '-')}", f"{title} by round", says, "quality-rounds", spec)
