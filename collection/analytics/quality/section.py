@@ -125,11 +125,11 @@ def _figure(estimate: Estimate, *, share: bool) -> str:
 def _charts(study: Study, shown: Sequence[Table]) -> Iterator[Chart]:
     known = {table.id: table for table in shown}
     series = charts.by_series("arm", "Arm", list(study.arms))
+    # Named one by one: with few rounds, ticks would else stand between them too.
+    ticks = {"values": sorted({int(str(row["round"])) for row in known["quality-rounds"].rows}), "format": "d"}
     for column, (title, axis, share, meaning) in _BY_ROUND.items():
         if _any(known["quality-rounds"], column):
-            x = charts.axis(
-                "round", "Round", axis={"tickMinStep": 1, "format": "d"}, scale={"zero": False, "nice": False}
-            )
+            x = charts.axis("round", "Round", axis=ticks, scale={"zero": False, "nice": False})
             spec = charts.lines(x, charts.axis(column, axis, share=share), series)
             says = f"{axis}, by round, a line an arm with bands of 95% intervals. {meaning}"
             yield Chart(f"quality-{column.replace('_', '-')}", f"{title} by round", says, "quality-rounds", spec)
