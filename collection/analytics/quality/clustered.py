@@ -1,0 +1,132 @@
+"""Means and shares of rows that are not independent: one writer's texts are alike, and so are one context's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
+
+from collection.analytics.metrics import Estimate, missing
+
+Floats = NDArray[np.float64]
+_UNKNOWN = "all examples are of one writer and one context, so nothing tells how far others would differ"
+
+
+def mean(values: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there are no examples") -> Estimate:
+    """The mean of the values that are known (not NaN), each row being in one cluster of each clustering.
+
+    The interval is Student's t with cluster-robust variance: over one clustering as in Liang & Zeger (1986), over two
+    as in Cameron, Gelbach & Miller (2011, "Robust inference with multiway clustering"), with one degree of freedom
+    less than the fewest clusters. ``nothing`` says why there may be no values.
+    """
+    known, codes = _known(values, clusters)
+    if len(known) == 0:
+        return missing(0, nothing)
+    value = float(known.mean())
+    return from_influence(value, len(known), (known - value) / len(known), codes)
+
+
+def share(hits: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there are no examples") -> Estimate:
+    """A share of rows: of those that are not NaN, the ones that are 1.
+
+    The interval is Wilson's on the effective number of rows, the number of independent ones that would tell as much,
+    with Student's quantile (Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data"). Where all rows are alike, which tells nothing about clustering, they
+    are taken as independent, as in Parker et al. 2017 ("National Center for Health Statistics data presentation
+    standards for proportions"), and the limit says so.
+    """
+    known, codes = _known(hits, clusters)
+    if len(known) == 0:
+        return missing(0, nothing)
+    value, n = float(known.mean()), len(known)
+    variance, freedom = _variance((known - value) / n, codes)
+    if freedom < 1:
+        return Estimate(n, value, None, None, limit=_UNKNOWN)
+    effective = min(n, value * (1 - value) / variance) if variance > 0 else n
+    low, high = _wilson(value, effective, float(student.ppf(0.975, freedom)))
+    limit = "" if variance > 0 else "all examples are alike in this: the interval takes them as independent"
+    return Estimate(n, value, low, high, f"Wilson, {_names(codes)}", limit)
+
+
+def difference(hits: ArrayLike, of: ArrayLike, clusters: Sequence[ArrayLike]) -> Estimate:
+    """The share among the rows in ``of`` (flags) less the share among the others, as in ``mean``."""
+    known, codes = _known(hits, [of, *clusters])
+    inside, codes = codes[0].astype(bool), codes[1:]
+    if not inside.any() or inside.all():
+        return missing(len(known), "there is nothing to compare with")
+    one, other = float(known[inside].mean()), float(known[~inside].mean())
+    influence = np.where(inside, (known - one) / inside.sum(), -(known - other) / (~inside).sum())
+    if one == other and one in (0.0, 1.0):
+        return Estimate(len(known), 0.0, None, None, limit="all examples are alike in this")
+    return from_influence(one - other, len(known), influence, codes, bounds=(-1.0, 1.0))
+
+
+def from_influence(
+    value: float,
+    n: int,
+    influence: Floats,
+    codes: Sequence[NDArray[np.int64]],
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
+    """An estimate whose error is the sum of its rows' influences, as in ``mean``."""
+    variance, freedom = _variance(influence, codes)
+    if freedom < 1:
+        return Estimate(n, value, None, None, limit=_UNKNOWN)
+    half = float(student.ppf(0.975, freedom)) * variance**0.5
+    return Estimate(n, value, max(bounds[0], value - half), min(bounds[1], value + half), f"t, {_names(codes)}")
+
+
+def jackknife(n: int, value: float, without: Floats) -> Estimate:
+    """An estimate with its interval from what it is without each cluster (Efron & Stein 1981; Student's t)."""
+    count = len(without)
+    if count < 2:
+        return Estimate(n, value, None, None, limit=_UNKNOWN)
+    variance = (count - 1) / count * float(((without - without.mean()) ** 2).sum())
+    half = float(student.ppf(0.975, count - 1)) * variance**0.5
+    return Estimate(n, value, max(0.0, value - half), value + half, f"jackknife over {count} clusters")
+
+
+def clearly_apart(one: Estimate, other: Estimate) -> bool:
+    """Whether two intervals do not overlap: stricter than a test of the difference, so it errs towards "cannot tell"
+    (Schenker & Gentleman 2001, "On judging the significance of differences by examining the overlap")."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low > other.high or other.low > one.high
+
+
+def _known(values: ArrayLike, clusters: Sequence[ArrayLike]) -> tuple[Floats, list[NDArray[np.int64]]]:
+    numbers = np.asarray(values, dtype=float)
+    kept = ~np.isnan(numbers)
+    return numbers[kept], [pd.factorize(np.asarray(item)[kept], sort=True)[0] for item in clusters]
+
+
+def _variance(influence: Floats, codes: Sequence[NDArray[np.int64]]) -> tuple[float, int]:
+    """The variance and its degrees of freedom, over the clusterings of more than one cluster."""
+    used = [item for item in codes if item.max(initial=0) > 0]
+    if not used:
+        return 0.0, 0
+    alone = [_summed(influence, item) for item in used]
+    crossed = sum(_summed(influence, one * (int(other.max()) + 1) + other) for one, other in combinations(used, 2))
+    # The difference of variances can be below any one of them, or below zero, by chance.
+    return max(*alone, sum(alone) - crossed, 0.0), min(int(item.max()) for item in used)
+
+
+def _summed(influence: Floats, codes: NDArray[np.int64]) -> float:
+    _, dense = np.unique(codes, return_inverse=True)
+    sums = np.bincount(dense, weights=influence)
+    return float((sums**2).sum()) * len(sums) / max(1, len(sums) - 1)
+
+
+def _wilson(value: float, n: float, quantile: float) -> tuple[float, float]:
+    square = quantile**2 / n
+    centre, half = value + square / 2, quantile * (value * (1 - value) / n + square / (4 * n)) ** 0.5
+    return max(0.0, (centre - half) / (1 + square)), min(1.0, (centre + half) / (1 + square))
+
+
+def _names(codes: Sequence[NDArray[np.int64]]) -> str:
+    counts = [str(int(item.max()) + 1) for item in codes if item.max(initial=0) > 0]
+    return f"{' and '.join(counts)} clusters"
