@@ -97,6 +97,8 @@ class Crowd:
                 held = self._skip(held, writer)
                 continue
             self._try(arm, held, writer, row)
+            # What was read with the assignment does not know of the new attempt.
+            held = assignment.own_assignment(held.key, writer)
 
     def _is_final(self, held: Assignment, attempt: Attempt) -> bool:
         """Whether to submit: the first that fools the model, or the last; where no model is shown, the first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from collection import assignment
 from collection.demo.tasks import task
 from collection.importing.jsonl import LabelledRow
 from collection.models import Attempt, Example, Experiment
@@ -59,6 +60,19 @@ def test_adversarial_arms_submit_the_first_that_fools_or_the_last() -> None:
             assert len(tried) == 1
     assert Example.objects.filter(state="accepted").count() == 18
     assert Example.objects.filter(attempt__fooled=True).exists()
+
+
+def test_where_nothing_fools_the_model_the_last_try_is_submitted() -> None:
+    experiment = running("study")
+    knows = FakeModelClient(
+        lambda ref, texts: {label: float(LABELS[int(texts[1].split()[1]) % 2] == label) for label in LABELS}
+    )
+    crowd = crowd_of(experiment, knows)
+    # Interrupted before the first try: the slot is held already.
+    assignment.claim(experiment, crowd.members["static"][0])
+    assert crowd.fill(experiment.arms.get(slug="static"))
+    example = Example.objects.get()
+    assert (example.attempt.fooled, example.attempt.index, example.assignment.attempts.count()) == (False, 3, 3)
 
 
 def test_no_arm_is_given_a_text_twice() -> None:
