@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from collection.analytics.charts import axis, by_series, dots, lines
+from collection.analytics.charts import axis, by_series, dots, lines, rounds
 from collection.analytics.comparison import Compared, area, compare, overtaking, pairs
 from collection.analytics.curves import sizes_note
 from collection.analytics.paired import Crossover, holm
@@ -18,7 +19,7 @@ from collection.analytics.two_way import METHOD, contrast, level
 TITLE = "Which way of collecting gives better models"
 _HOLM = "p adjusted: Holm (1979), over all rows of this table."
 _TESTS = (
-    f"Difference and p: {METHOD} (Satterthwaite's degrees of freedom), paired by test row, rows of one context kept "
+    f"Difference and p: {METHOD} (Welch's degrees of freedom), paired by test row, rows of one context kept "
     f"together. Fewer errors: 1 less the ratio of error rates, on the scale of logarithms. {_HOLM}"
 )
 _AREA = f"Trapezoid rule between the points, over the examples that both curves cover; {METHOD}. {_HOLM}"
@@ -270,7 +271,9 @@ def _adversarial(tested: Tested) -> str:
 def _charts(tested: Sequence[Tested], last: Sequence[Compared]) -> list[Chart]:
     series = list(dict.fromkeys(item.pair.name for item in last))
     looks = by_series("pair", "Pair", series)
-    place = axis("pair", "", kind="nominal", axis={"labelLimit": 260})
+    # The axis names the pairs already, and rows need room to breathe.
+    tall, named = {"height": {"step": 40}}, {name: item | {"legend": None} for name, item in looks.items()}
+    place = axis("pair", "", kind="nominal", axis={"labelLimit": 260}, sort=series)
     made = []
     for item in tested:
         ours = [found for found in last if found.pair.tested is item]
@@ -285,7 +288,7 @@ def _charts(tested: Sequence[Tested], last: Sequence[Compared]) -> list[Chart]:
                 f"For each pair of arms a point with the bar of its 95% interval: accuracy on {item.name} of the first "
                 "less that of the second. Where the bar crosses the line at 0 we cannot tell which is better.",
                 "comparison-last",
-                only | dots(difference, place, looks, 0),
+                only | tall | dots(difference, place, named, 0),
             )
         )
         if any(found.fewer.value is not None for found in ours):
@@ -297,7 +300,7 @@ def _charts(tested: Sequence[Tested], last: Sequence[Compared]) -> list[Chart]:
                     f"For each pair of arms a point with the bar of its 95% interval: by which share the first made "
                     f"fewer errors on {item.name} than the second.",
                     "comparison-last",
-                    only | dots(fewer, place, looks, 0),
+                    only | tall | dots(fewer, place, named, 0),
                 )
             )
         if any(len(found.pair.rounds) > 1 for found in ours):
@@ -309,7 +312,13 @@ def _charts(tested: Sequence[Tested], last: Sequence[Compared]) -> list[Chart]:
                     f"A line for each pair of arms with the band of its 95% interval: accuracy on {item.name} of the "
                     "first less that of the second after each round. Crossing 0 is overtaking.",
                     "comparison-by-round",
-                    only | lines(axis("round", "Round"), by_round, looks),
+                    only | _with_zero(lines(rounds(), by_round, looks)),
                 )
             )
     return made
+
+
+def _with_zero(spec: dict[str, Any]) -> dict[str, Any]:
+    """The chart with a dashed line where there is no difference."""
+    rule = {"mark": {"type": "rule", "strokeDash": [4, 4]}, "encoding": {"x": None, "y": {"datum": 0}}}
+    return spec | {"layer": [rule, *spec["layer"]]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,18 @@ class Written:
     writer: NDArray[np.object_]
     first: Ints
     row_of: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The versions that stand for an arm and round, on accepted examples of ``on_arm`` in ``on_round``: ``rows`` of
+    these, and label indices ``predicted`` [versions, rows]."""
+
+    trained: Trained
+    on_arm: str
+    on_round: int
+    rows: Ints
+    predicted: Ints
 
 
 @dataclass(frozen=True)
@@ -59,72 +71,97 @@ def written(study: Study) -> Written:
     )
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The scores of the versions that stand for an arm and round, on the examples of ``on_arm`` in ``on_round``."""
-
-    trained: Trained
-    on_arm: str
-    on_round: int
-    scores: tuple[tuple[Sequence[str], Ints], ...]
-
-
-def scored(study: Study) -> list[Scored]:
-    """What versions were scored on, in the order of arms and rounds; of a seed twice scored the later."""
+def scored(study: Study, examples: Written) -> list[Scored]:
+    """What versions were scored on, in the order of arms and rounds; of a version scored twice the later."""
     table = study.round_scores
     places = zip(table["arm"], table["round"], table["version"], strict=True)
-    given = zip(table["examples"], table["predicted"], strict=True)
-    found = {place: (keys, np.asarray(said, dtype=np.int64)) for place, (keys, said) in zip(places, given, strict=True)}
+    given = zip(map(tuple, table["examples"]), table["predicted"], strict=True)
+    found = dict(zip(places, given, strict=True))
+    rows_of: dict[tuple[str, ...], Ints] = {}
+    for keys, _ in found.values():
+        if keys not in rows_of:
+            rows_of[keys] = np.array([examples.row_of.get(key, -1) for key in keys], dtype=np.int64)
     trained = standing(study, table["version"])
-    return [
-        Scored(item, arm, number, scores)
-        for arm in study.arms
-        for number in range(1, study.rounds + 1)
-        for item in trained
-        if (scores := tuple(found[arm, number, name] for name in item.versions if (arm, number, name) in found))
-    ]
+    made = []
+    for arm in study.arms:
+        for number in range(1, study.rounds + 1):
+            for item in trained:
+                theirs = [found[arm, number, name] for name in item.versions if (arm, number, name) in found]
+                if theirs:
+                    known = [(rows_of[keys], np.asarray(said, dtype=np.int64)) for keys, said in theirs]
+                    made.append(Scored(item, arm, number, *_together(known)))
+    return made
 
 
-def cell(item: Scored, examples: Written) -> Cell:
-    """The figures of a cell: missing, with the reason, where no example is left to count."""
-    rows, wrong = _wrong(item, examples)
-    counted = np.ones(len(rows), dtype=bool)
-    if item.trained.arm == item.on_arm:
-        counted = examples.first[rows] > item.trained.round
-    left_out = int((~counted).sum())
-    if not counted.any():
-        why = (
-            "every writer of these examples also wrote what the version was trained on"
-            if left_out
-            else "the round has no accepted examples with a score"
-        )
-        return Cell(item.trained, item.on_arm, item.on_round, missing(0, why), missing(0, why), left_out, "")
-    clustered_by, errors = clustered(wrong[:, counted], rows[counted], examples)
-    error = level(errors, 0)
-    return Cell(item.trained, item.on_arm, item.on_round, _complement(error), error, left_out, clustered_by)
+def _together(known: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
+    """The accepted examples that all of the versions were scored on, and what each said of them [versions, rows]."""
+    shared = known[0][0][known[0][0] >= 0]
+    for rows, _ in known[1:]:
+        if not np.array_equal(rows, known[0][0]):
+            shared = shared[np.isin(shared, rows)]
+    said = []
+    for rows, predicted in known:
+        order = np.argsort(rows, kind="stable")
+        said.append(predicted[order[np.searchsorted(rows, shared, sorter=order)]])
+    return shared, np.stack(said)
 
 
-def _wrong(item: Scored, examples: Written) -> tuple[Ints, Floats]:
-    """The rows that every version was scored on, and what each got wrong of them [versions, rows]."""
-    said = [dict(zip(keys, predicted.tolist(), strict=False)) for keys, predicted in item.scores]
-    keys = [key for key in said[0] if key in examples.row_of and all(key in other for other in said[1:])]
-    rows = np.array([examples.row_of[key] for key in keys], dtype=np.int64)
-    predicted = np.array([[other[key] for key in keys] for other in said], dtype=np.int64).reshape(len(said), -1)
-    return rows, (predicted != examples.gold[rows]).astype(float)
+def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
+    """The cells of the matrix of versions by rounds, in the same order; missing, with the reason, where none of its
+    examples can be counted."""
+    made: dict[int, Cell] = {}
+    alike: dict[tuple[bytes, int], list[tuple[int, Scored, Ints]]] = {}
+    for at, item in enumerate(found):
+        counted = np.ones(len(item.rows), dtype=bool)
+        if item.trained.arm == item.on_arm:
+            counted = examples.first[item.rows] > item.trained.round
+        rows = item.rows[counted]
+        left_out = len(item.rows) - len(rows)
+        if len(rows):
+            alike.setdefault((rows.tobytes(), left_out), []).append((at, item, np.flatnonzero(counted)))
+        else:
+            why = (
+                "every writer of these examples also wrote what the version was trained on"
+                if left_out
+                else "the round has no accepted examples with a score"
+            )
+            none = missing(0, why)
+            made[at] = Cell(item.trained, item.on_arm, item.on_round, none, none, left_out, "")
+    for (_, left_out), members in alike.items():
+        for (at, item, _), (clustered_by, error) in zip(members, _errors(members, examples), strict=True):
+            accuracy = _complement(error)
+            made[at] = Cell(item.trained, item.on_arm, item.on_round, accuracy, error, left_out, clustered_by)
+    return [made[at] for at in range(len(found))]
 
 
-def clustered(wrong: Floats, rows: Ints, examples: Written) -> tuple[str, Rates]:
-    """Error rates of units [units, rows] as one group, clustered by context or by writer: by whichever is wider."""
-    names = {"context": examples.context[rows], "writer": examples.writer[rows]}
-    made = {name: cluster_indices(values) for name, values in names.items()}
-    # One context, or one writer, says nothing of others: the other way is taken, if that has several.
+def _errors(members: Sequence[tuple[int, Scored, Ints]], examples: Written) -> Iterator[tuple[str, Estimate]]:
+    """For each of those scored on the same rows its error, clustered by whichever of context and writer is wider."""
+    _, first, counted = members[0]
+    rows = first.rows[counted]
+    said = np.concatenate([item.predicted[:, places] for _, item, places in members])
+    group = np.repeat(np.arange(len(members)), [len(item.predicted) for _, item, _ in members])
+    ways = clusterings((said != examples.gold[rows]).astype(float), group, rows, examples)
+    for place in range(len(members)):
+        weights = np.eye(1, len(members), place)[0]
+        widest = max(ways, key=lambda name: spread(ways[name], weights).reach)
+        yield widest, level(ways[widest], place)
+
+
+def clusterings(wrong: Floats, group: Ints, rows: Ints, examples: Written) -> dict[str, Rates]:
+    """Error rates of units [units, rows] clustered by "context" and by "writer"; by "" if there is one of each.
+
+    One context, or one writer, says nothing of others, so it is passed over if there are several of the other.
+    """
+    made = {
+        name: cluster_indices(values[rows])
+        for name, values in (("context", examples.context), ("writer", examples.writer))
+    }
     several = {name: found for name, found in made.items() if not found[1]} or {"": made["context"]}
     ways = {}
     for name, (clusters, limit) in several.items():
         sums, totals = cluster_sums(wrong, clusters), cluster_sums(np.ones(len(rows)), clusters)
-        ways[name] = ratios(sums, totals, np.zeros(len(wrong), dtype=np.int64), limit)
-    widest = max(ways, key=lambda name: spread(ways[name], np.ones(1)).reach)
-    return widest, ways[widest]
+        ways[name] = ratios(sums, totals, group, limit)
+    return ways
 
 
 def _complement(error: Estimate) -> Estimate:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from collection.analytics.charts import axis, heatmap
 from collection.analytics.cross import Cell as Crossed
-from collection.analytics.cross import cell, scored, written
+from collection.analytics.cross import cells, scored, written
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent
 from collection.analytics.scores import Trained
@@ -40,7 +40,7 @@ def model_name(trained: Trained) -> str:
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """The section "cross": the matrix, and a heatmap of the last round that all arms have."""
     examples = written(study)
-    found = [cell(item, examples) for item in scored(study)]
+    found = cells(scored(study, examples), examples)
     if not found:
         why = "No version was scored on the examples of a round yet."
         return Section("cross", TITLE, limits=(why,))
@@ -51,7 +51,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         number = last[0].on_round
         title = f"Models of the round before on the examples of round {number}"
         tables.insert(0, Table("cross-last", title, _COLUMNS, tuple(_row(item) for item in last), _METHOD, (WARNING,)))
-        charts = (_chart(title, number),)
+        charts = (_chart(title, number, last),)
     limits = []
     gone = sum(item.accuracy.value is None for item in found)
     if gone:
@@ -88,7 +88,9 @@ def _last(study: Study, found: Sequence[Crossed]) -> list[Crossed]:
     return [item for item in found if item.on_round == number and item.trained.round in (0, number - 1)]
 
 
-def _chart(title: str, number: int) -> Chart:
+def _chart(title: str, number: int, last: Sequence[Crossed]) -> Chart:
+    arms = list(dict.fromkeys(item.on_arm for item in last))
+    models = list(dict.fromkeys(model_name(item.trained) for item in last))
     return Chart(
         "cross-last",
         title,
@@ -96,9 +98,10 @@ def _chart(title: str, number: int) -> Chart:
         "Each cell says which share of them the model gets right. Examples were written against the model of their "
         "own column's arm, so low figures there are what writers strove for.",
         "cross-last",
-        heatmap(
-            axis("on_arm", f"Examples written in round {number} of", kind="nominal"),
-            axis("model", "Model", kind="nominal", axis={"labelLimit": 220}),
+        {"height": {"step": 40}}
+        | heatmap(
+            axis("on_arm", f"Examples written in round {number} of", kind="nominal", axis={"labelAngle": 0}, sort=arms),
+            axis("model", "Model", kind="nominal", axis={"labelLimit": 220}, sort=models),
             {
                 "field": "accuracy",
                 "type": "quantitative",

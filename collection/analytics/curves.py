@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from collection.analytics.charts import axis, by_series, lines
+from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
 from collection.analytics.scores import BASE, Tested, Trained, tested_sets
@@ -18,7 +18,7 @@ from collection.analytics.two_way import METHOD, level
 
 TITLE = "How models improve from round to round"
 INTERVALS = (
-    f"95% intervals: {METHOD}, Satterthwaite's or Howe's degrees of freedom, on the scale of log odds. Rows of one "
+    f"95% intervals: {METHOD}, Howe's degrees of freedom, on the scale of log odds. Rows of one "
     "context are kept together."
 )
 _ROUGH = 0.01  # rounds whose arms differ by less than a hundredth in examples are called equal
@@ -245,21 +245,29 @@ def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort
     y = axis("accuracy", "Share of rows that are right", share=True)
     points = [spent[arm, number] for arm, number, _ in _points(study, tested) if number]
     axes = [
-        ("round", "Round", "by round", True),
-        ("examples", "Examples trained on", "by examples", True),
-        ("hours", "Annotators' active hours, writing and voting", "by hours", any(item.hours for item in points)),
-        ("cost", f"Cost so far, in minor units of {study.currency}", "by cost", any(item.cost for item in points)),
+        (rounds(), "by round", True),
+        (axis("examples", "Examples trained on"), "by examples", True),
+        (
+            axis("hours", "Annotators' active hours, writing and voting"),
+            "by hours",
+            any(item.hours for item in points),
+        ),
+        (
+            axis("cost", f"Cost so far, in minor units of {study.currency}"),
+            "by cost",
+            any(item.cost for item in points),
+        ),
     ]
     made = [
         Chart(
-            f"accuracy-{tested.slug}-{column}",
+            f"accuracy-{tested.slug}-{x['field']}",
             f"{tested.name}: accuracy {words}",
             f"A line for each arm: the share of rows of {tested.name} that its models get right, {words}, with the "
             "band of the 95% interval. All lines start from the same base version.",
             "learning-curve",
-            {"transform": [only], **lines(axis(column, title), y, arms)},
+            {"transform": [only], **lines(x, y, arms)},
         )
-        for column, title, words, known in axes
+        for x, words, known in axes
         if known
     ]
     labels = study.labels[:1] if len(study.labels) == 2 else study.labels
@@ -273,7 +281,7 @@ def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort
                 f"A line for each arm: the share of rows of {tested.name} to which its models give the label {label}, "
                 f"by round, with the band of the 95% interval. {_gold_words(tested, at - 1)}",
                 "predicted-shares",
-                {"transform": [only, of_label], **lines(axis("round", "Round"), share, arms)},
+                {"transform": [only, of_label], **lines(rounds(), share, arms)},
             )
         )
     return made

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collection.analytics.charts import axis, by_series, lines
+from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.cross import Cell as Crossed
-from collection.analytics.cross import Scored, cell, scored, written
+from collection.analytics.cross import Scored, cells, scored, written
 from collection.analytics.cross_section import model_name
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
@@ -90,7 +90,7 @@ def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Tren
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """The section "panel": errors of versions that never change, and their trend beside that of the loop's vMER."""
     examples = written(study)
-    frozen = [cell(item, examples) for item in members(scored(study))]
+    frozen = cells(members(scored(study, examples)), examples)
     by_arm = {arm: made for arm in study.arms if (made := rates(study, arm)) is not None}
     if not by_arm:
         why = "The base version was not scored on the examples of any round, so there is no model that stayed the same."
@@ -211,5 +211,5 @@ def _chart(study: Study, place: int, arm: str) -> Chart:
         "fools the model that writers saw, with bands of the 95% intervals. If both move alike, writers changed.",
         "panel-and-loop",
         {"transform": [{"filter": {"field": "arm", "equal": arm}}]}
-        | lines(axis("round", "Round"), share, by_series("model", "Model", names)),
+        | lines(rounds(), share, by_series("model", "Model", names)),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from collection.analytics.metrics import Estimate, missing
 
@@ -20,6 +20,11 @@ _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers l
 ONE_SEED = "the interval is about test rows only: there is one training seed"
 SOME_ONE_SEED = "where a version has one training seed, the interval holds that seed fixed"
 ONE_CLUSTER = "all rows are of one context: the interval takes rows as independent and is not about other contexts"
+
+
+def quantile(freedom: float) -> float:
+    """Student's t of a two-sided 95% interval."""
+    return float(stdtrit(freedom, LEVEL))
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,12 @@ class Spread:
     @property
     def reach(self) -> float:
         """Half the width of the 95% interval."""
-        return float(student.ppf(LEVEL, self.freedom)) * self.error
+        return quantile(self.freedom) * self.error
 
     @property
     def nothing_seen(self) -> float:
         """Wilson's 95% upper limit of a share that was 0 in every cluster, clusters being the trials (Wilson 1927)."""
-        square = float(student.ppf(LEVEL, max(self.freedom, 1))) ** 2
+        square = quantile(max(self.freedom, 1)) ** 2
         return square / (self.clusters + square)
 
 
@@ -118,8 +123,9 @@ def spread(sample: Rates, weights: Floats) -> Spread:
     readers; so the variance is that over clusters plus that over seeds less that of their residuals, which both hold
     (Cameron, Gelbach & Miller 2011, JBES 29; Obuchowski & Rockette 1995, Commun. Stat. 24), and never below either.
     Clusters by the jackknife (MacKinnon, Nielsen & Webb 2023, J. Appl. Econometrics 38), on Kish's effective number of
-    clusters less one degrees of freedom. Degrees of freedom of the whole by Satterthwaite (1946, Biometrics 2); where
-    a single group has several seeds that takes a lucky pair of seeds at its word, so there by Howe (1974, JASA 69).
+    clusters less one degrees of freedom. Degrees of freedom of the whole by Welch (1947, Biometrika 34), who takes
+    squares of estimated variances without bias, unlike Satterthwaite; where a single group has several seeds that
+    takes a lucky pair of seeds at its word, so there by Howe (1974, JASA 69).
     """
     taking_part = np.asarray(weights)[sample.group] != 0
     units, group = np.flatnonzero(taking_part), sample.group[taking_part]
@@ -148,7 +154,8 @@ def spread(sample: Rates, weights: Floats) -> Spread:
     if len(several) == 1:
         combined = _howe(max(over_clusters - residual_sum, 0.0), freedom, seeds_sum, float(own[0]), variance)
     else:
-        combined = variance**2 / (over_clusters**2 / freedom + float((several**2 / own).sum()))
+        squares = over_clusters**2 / (freedom + 2) + float((several**2 / (own + 2)).sum())
+        combined = variance**2 / squares - 2
         combined = max(combined, min(freedom, float(own.min())))
     return Spread(float(np.sqrt(variance)), combined, clusters, n, limit)
 
@@ -174,14 +181,14 @@ def _seed_variances(sample: Rates, units: Ints, group: Ints, weights: Floats, se
 
 def _howe(net: float, net_freedom: float, seeds: float, seed_freedom: float, variance: float) -> float:
     """The degrees of freedom at which t gives the width of Howe's interval for a sum of two variances."""
-    wide = student.ppf(LEVEL, net_freedom) ** 2 * net + student.ppf(LEVEL, seed_freedom) ** 2 * seeds
-    quantile = float(np.sqrt(wide / variance))
+    wide = quantile(net_freedom) ** 2 * net + quantile(seed_freedom) ** 2 * seeds
+    needed = float(np.sqrt(wide / variance))
     lowest, highest = min(net_freedom, seed_freedom), 1e6
-    if quantile <= student.ppf(LEVEL, highest):
+    if needed <= quantile(highest):
         return highest
-    if quantile >= student.ppf(LEVEL, lowest):
+    if needed >= quantile(lowest):
         return lowest
-    return float(brentq(lambda freedom: student.ppf(LEVEL, freedom) - quantile, lowest, highest))
+    return float(brentq(lambda freedom: quantile(freedom) - needed, lowest, highest))
 
 
 def _seed_limit(seeds: Floats, weights: Floats) -> str:
@@ -214,7 +221,7 @@ def level(sample: Rates, group: int) -> Estimate:
 
 
 def _wilson(value: float, found: Spread) -> tuple[float, float]:
-    ratio = float(student.ppf(LEVEL, found.freedom)) ** 2 / found.clusters
+    ratio = quantile(found.freedom) ** 2 / found.clusters
     middle = (value + ratio / 2) / (1 + ratio)
     half = float(np.sqrt(ratio * value * (1 - value) + ratio**2 / 4)) / (1 + ratio)
     return min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value)
@@ -236,7 +243,7 @@ def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float | None]:
         p = 1.0 if value == 0 else None
     else:
         reach, limit = found.reach, found.limit
-        p = min(2 * float(student.sf(abs(value) / found.error, found.freedom)), 1.0)
+        p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
     return Estimate(found.n, value, max(value - reach, -1.0), min(value + reach, 1.0), METHOD, limit), p
 
 

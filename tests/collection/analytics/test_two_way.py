@@ -59,7 +59,7 @@ def test_seeds_alone_give_the_t_interval_of_welch() -> None:
     group = np.array([0, 0, 0, 1, 1, 1, 1])
     found, p = contrast(ratios(hits, rows, group), np.array([1.0, -1.0]))
     one, other = first.var(ddof=1) / 3, second.var(ddof=1) / 4
-    freedom = (one + other) ** 2 / (one**2 / 2 + other**2 / 3)
+    freedom = (one + other) ** 2 / (one**2 / 4 + other**2 / 5) - 2
     reach = student.ppf(0.975, freedom) * np.sqrt(one + other) / 10
     assert found.high == pytest.approx((first.mean() - second.mean()) / 10 + reach)
     assert p == pytest.approx(2 * student.sf(3 / np.sqrt(one + other), freedom))
