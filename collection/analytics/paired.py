@@ -90,7 +90,7 @@ def crossover(rounds: Sequence[int], differences: Floats, draws: Floats) -> Cros
     happened = float(((drawn > 0) & (drawn < len(rounds))).mean())
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf").tolist()
     top = len(rounds) - 1
-    limits = []
+    limits = ["wider than need be: draws add noise to noise"]
     if low == 0:
         limits.append("it may have been ahead from the first round on")
     if high > top:

@@ -19,6 +19,7 @@ METHOD = "two-way (contexts and training seeds) jackknife with a t quantile"
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
 ONE_SEED = "the interval is about test rows only: there is one training seed"
 SOME_ONE_SEED = "where a version has one training seed, the interval holds that seed fixed"
+TWO_SEEDS = "two training seeds tell little of how far seeds spread, so the interval is a rough one"
 ONE_CLUSTER = "all rows are of one context: the interval takes rows as independent and is not about other contexts"
 
 
@@ -195,7 +196,7 @@ def _seed_limit(seeds: Floats, weights: Floats) -> str:
     taking_part = seeds[weights != 0]
     if (taking_part <= 1).all():
         return ONE_SEED
-    return SOME_ONE_SEED if (taking_part == 1).any() else ""
+    return SOME_ONE_SEED if (taking_part == 1).any() else TWO_SEEDS if (taking_part == 2).any() else ""
 
 
 def _joined(*limits: str) -> str:
