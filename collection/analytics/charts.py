@@ -21,6 +21,11 @@ def axis(column: str, title: str, *, kind: str = "quantitative", share: bool = F
     return settings
 
 
+def rounds(column: str = "round", title: str = "Round") -> Encoding:
+    """A position that is a round's number: whole ticks only."""
+    return axis(column, title, axis={"format": "d", "tickMinStep": 1})
+
+
 def by_series(column: str, title: str, names: Sequence[str]) -> dict[str, Encoding]:
     """Colour, dash and mark of each series, in the order of ``names``: the same order gives the same looks."""
     count = len(names)
@@ -28,7 +33,7 @@ def by_series(column: str, title: str, names: Sequence[str]) -> dict[str, Encodi
     def scale(values: Sequence[Any]) -> Encoding:
         return {"domain": list(names), "range": [values[index % len(values)] for index in range(count)]}
 
-    shared = {"field": column, "type": "nominal", "title": title}
+    shared = {"field": column, "type": "nominal", "title": title, "legend": {"symbolOpacity": 1}}
     return {
         "color": shared | {"scale": scale(_COLOURS)},
         "strokeDash": shared | {"scale": scale(_DASHES)},

@@ -1,0 +1,324 @@
+"""The section "comparison": tables, charts and findings about every two arms on every test set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from collection.analytics.charts import axis, by_series, dots, lines, rounds
+from collection.analytics.comparison import Compared, area, compare, overtaking, pairs
+from collection.analytics.curves import sizes_note
+from collection.analytics.paired import Crossover, holm
+from collection.analytics.parts import Parts
+from collection.analytics.phrases import percent, points, sure_sign
+from collection.analytics.scores import Tested, tested_sets
+from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
+from collection.analytics.study import Study
+from collection.analytics.two_way import METHOD, contrast, level
+
+TITLE = "Which way of collecting gives better models"
+_HOLM = "p adjusted: Holm (1979), over all rows of this table."
+_TESTS = (
+    f"Difference and p: {METHOD} (Welch's degrees of freedom), paired by test row, rows of one context kept "
+    f"together. Fewer errors: 1 less the ratio of error rates, on the scale of logarithms. {_HOLM}"
+)
+_AREA = f"Trapezoid rule between the points, over the examples that both curves cover; {METHOD}. {_HOLM}"
+_DRAWN = "The first round from which one side stays ahead; percentiles of a two-way bootstrap of contexts and seeds."
+_NOTES = (
+    "Differences are those of the first arm less those of the arm it is held against.",
+    "McNemar's tests are given where each side is a single version. They take rows as independent, which rows of one "
+    "context are not; with several training seeds only the two-way p is given.",
+)
+Row = dict[str, Cell]
+
+
+def section(study: Study, options: Options, parts: Parts) -> Section:
+    """The section "comparison": differences, errors spared, areas and overtakings of every pair on every test set."""
+    tested, limits = tested_sets(study)
+    found = [pair for item in tested for pair in pairs(item, tuple(study.arms))]
+    if len(study.arms) < 2:
+        limits.append("The experiment has one arm, so there is nothing to compare.")
+    elif tested and not found:
+        limits.append("No round has scored versions of two arms yet, so there is nothing to compare.")
+    if not found:
+        return Section("comparison", TITLE, limits=tuple(limits))
+    compared = [compare(pair, number) for pair in found for number in pair.rounds]
+    last = [item for item in compared if item.round == item.pair.rounds[-1]]
+    crossings = [overtaking(pair, options, parts) for pair in found]
+    last_rows, area_rows = _last_rows(study, last), _area_rows(last)
+    findings = [
+        sentence
+        for item, row, crossing in zip(last, last_rows, crossings, strict=True)
+        for sentence in _findings(item, row["p_adjusted"], len(last), crossing)
+    ]
+    findings += [_adversarial(item) for item in tested if item.kind == "adversarial"]
+    crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
+    beside = [row for item in tested for row in _beside_rows(item, last)]
+    return Section(
+        "comparison",
+        TITLE,
+        tuple(findings),
+        (
+            Table("comparison-last", "After the last round that both have", _LAST, tuple(last_rows), _TESTS, _NOTES),
+            Table("comparison-beside", "What accuracy is made of", _beside(study), tuple(beside), METHOD),
+            Table("comparison-by-round", "Round by round", _BY_ROUND, tuple(_by_round_rows(compared)), _TESTS),
+            Table("comparison-areas", "The whole curve, by examples", _AREAS, tuple(area_rows), _AREA),
+            Table("comparison-crossovers", "Who overtakes whom", _CROSSINGS, tuple(crossed), _DRAWN),
+        ),
+        tuple(_charts(tested, last)),
+        tuple(limits),
+    )
+
+
+_PAIR = (
+    Column("test_set", "Test set"),
+    Column("arm", "Arm"),
+    Column("reference", "Held against"),
+    Column("pair", "Pair"),
+)
+_P = (Column("p", "p"), Column("p_adjusted", "p adjusted"))
+_BY_ROUND = (
+    *_PAIR,
+    Column("round", "Round"),
+    Column("difference", "Difference in accuracy", "share"),
+    *_P,
+    Column("fewer", "Fewer errors", "share"),
+    Column("balanced_difference", "Difference in balanced accuracy", "share"),
+)
+_LAST = (
+    *_BY_ROUND,
+    Column("arm_only", "Rows only the arm gets right"),
+    Column("reference_only", "Rows only the other gets right"),
+    Column("mcnemar_exact", "p, McNemar exact"),
+    Column("mcnemar_mid_p", "p, McNemar mid-p"),
+    Column("sizes", "Examples across arms"),
+)
+_AREAS = (
+    *_PAIR,
+    Column("examples_from", "From", "examples"),
+    Column("examples_to", "To", "examples"),
+    Column("arm_height", "Mean accuracy of the arm", "share"),
+    Column("reference_height", "Mean accuracy of the other", "share"),
+    Column("difference", "Difference", "share"),
+    *_P,
+)
+_CROSSINGS = (
+    *_PAIR,
+    Column("overtakes", "Which overtakes"),
+    Column("round", "From round"),
+    Column("draws", "Draws that saw it happen", "share"),
+)
+
+
+def _names(item: Compared) -> Row:
+    pair = item.pair
+    return {"test_set": pair.tested.name, "arm": pair.arm, "reference": pair.reference, "pair": pair.name}
+
+
+def _by_round_rows(compared: Sequence[Compared]) -> list[Row]:
+    adjusted = holm([item.p for item in compared])
+    return [
+        {
+            **_names(item),
+            "round": item.round,
+            "difference": item.difference,
+            "p": item.p,
+            "p_adjusted": p_adjusted,
+            "fewer": item.fewer,
+            "balanced_difference": item.balanced,
+        }
+        for item, p_adjusted in zip(compared, adjusted, strict=True)
+    ]
+
+
+def _last_rows(study: Study, last: Sequence[Compared]) -> list[Row]:
+    rows = _by_round_rows(last)
+    for item, row in zip(last, rows, strict=True):
+        sides = {item.pair.arm, item.pair.reference}
+        both = tuple(trained for trained in item.pair.tested.trained if trained.arm in sides)
+        row["sizes"] = sizes_note(both, item.round)
+        if item.mcnemar is not None:
+            row |= {
+                "arm_only": item.mcnemar.first_only,
+                "reference_only": item.mcnemar.second_only,
+                "mcnemar_exact": item.mcnemar.exact,
+                "mcnemar_mid_p": item.mcnemar.mid_p,
+            }
+    return rows
+
+
+def _beside(study: Study) -> tuple[Column, ...]:
+    return (
+        Column("test_set", "Test set"),
+        Column("arm", "Arm"),
+        Column("round", "Round"),
+        Column("accuracy", "Accuracy", "share"),
+        Column("balanced", "Balanced accuracy", "share"),
+        Column("majority", "Always the commonest label", "share"),
+        *(Column(f"share_{at}", f"Share called {label}", "share") for at, label in enumerate(study.labels)),
+    )
+
+
+def _beside_rows(tested: Tested, last: Sequence[Compared]) -> list[Row]:
+    """What every arm's version of a last common round scores, with how often it gives each label."""
+    ours = [item for item in last if item.pair.tested is tested]
+    groups = sorted({group for item in ours for group in item.pair.groups(item.round)})
+    return [
+        {
+            "test_set": tested.name,
+            "arm": tested.trained[group].arm,
+            "round": tested.trained[group].round,
+            "accuracy": level(tested.accuracy, group),
+            "balanced": level(tested.balanced, group),
+            "majority": tested.majority,
+            **{f"share_{at}": level(tested.said[at], group) for at in range(len(tested.labels))},
+        }
+        for group in groups
+    ]
+
+
+def _area_rows(last: Sequence[Compared]) -> list[Row]:
+    areas = [(item, found) for item in last if (found := area(item.pair)) is not None]
+    adjusted = holm([found.p for _, found in areas])
+    return [
+        {
+            **_names(item),
+            "examples_from": found.low,
+            "examples_to": found.high,
+            "arm_height": found.arm,
+            "reference_height": found.reference,
+            "difference": found.difference,
+            "p": found.p,
+            "p_adjusted": p_adjusted,
+        }
+        for (item, found), p_adjusted in zip(areas, adjusted, strict=True)
+    ]
+
+
+def _crossing_row(item: Compared, crossing: Crossover) -> Row:
+    sides = {1: item.pair.arm, -1: item.pair.reference, 0: "no crossover seen"}
+    return {
+        **_names(item),
+        "overtakes": sides[crossing.overtakes],
+        "round": crossing.round,
+        "draws": crossing.share,
+    }
+
+
+def _findings(item: Compared, p_adjusted: Cell, count: int, crossing: Crossover) -> list[str]:
+    pair, sign = item.pair, sure_sign(item.difference)
+    where = f"{pair.tested.name}, after round {item.round}"
+    if sign == 0:
+        found = [
+            f"{where}: we cannot tell whether {pair.arm} or {pair.reference} gives the better model; the difference in "
+            f"accuracy is {points(item.difference)}."
+        ]
+    elif isinstance(p_adjusted, float) and p_adjusted > 0.05:
+        found = [
+            f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. "
+            f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
+        ]
+    else:
+        found = [_clear(item, sign, where), *_prior_shift(item, sign, where)]
+    if crossing.overtakes and crossing.round.value is not None:
+        ahead, behind = (pair.arm, pair.reference)[:: crossing.overtakes]
+        low, high = crossing.round.low, crossing.round.high
+        until = f"round {high:.0f}" if high is not None else "beyond the last round"
+        found.append(
+            f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {crossing.round.value:.0f} on "
+            f"(95% interval: from round {low:.0f} to {until})."
+        )
+    return found
+
+
+def _clear(item: Compared, sign: int, where: str) -> str:
+    errors = item.fewer
+    if sure_sign(errors) == sign > 0:
+        arm, reference = item.pair.arm, item.pair.reference
+        return f"{where}: the model of {arm} made {percent(errors)} fewer errors than that of {reference}."
+    better, worse = (item.pair.arm, item.pair.reference)[::sign]
+    return (
+        f"{where}: the model of {better} is the better one, that of {worse} the worse; the difference in accuracy "
+        f"({item.pair.name}) is {points(item.difference)}."
+    )
+
+
+def _prior_shift(item: Compared, sign: int, where: str) -> list[str]:
+    """A warning if the gain goes with another share of predicted labels and balanced accuracy does not follow."""
+    tested = item.pair.tested
+    if sure_sign(item.balanced) == sign:
+        return []
+    weights = item.pair.weights(item.round)
+    shifts = [(label, contrast(said, weights)[0]) for label, said in zip(tested.labels, tested.said, strict=True)]
+    sure = [(label, shift) for label, shift in shifts if sure_sign(shift) > 0]
+    if not sure:
+        return []
+    label, shift = sure[0]
+    return [
+        f"{where}: take care, the gain in accuracy goes with saying “{label}” more or less often ({item.pair.name}: "
+        f"{points(shift)}), and balanced accuracy does not follow ({points(item.balanced)}). The model may have "
+        "learned how common labels are rather than how to tell them apart."
+    ]
+
+
+def _adversarial(tested: Tested) -> str:
+    return (
+        f"{tested.name} is made of the errors of one model. It favours the arm whose loop held that model, as that "
+        "arm's examples were written against the same model; a lead there says little about other texts."
+    )
+
+
+def _charts(tested: Sequence[Tested], last: Sequence[Compared]) -> list[Chart]:
+    series = list(dict.fromkeys(item.pair.name for item in last))
+    looks = by_series("pair", "Pair", series)
+    # The axis names the pairs already, and rows need room to breathe.
+    tall, named = {"height": {"step": 40}}, {name: item | {"legend": None} for name, item in looks.items()}
+    place = axis("pair", "", kind="nominal", axis={"labelLimit": 260}, sort=series)
+    made = []
+    for item in tested:
+        ours = [found for found in last if found.pair.tested is item]
+        if not ours:
+            continue
+        only = {"transform": [{"filter": {"field": "test_set", "equal": item.name}}]}
+        difference = axis("difference", "Difference in accuracy (right of 0: the first is better)", share=True)
+        made.append(
+            Chart(
+                f"difference-{item.slug}",
+                f"{item.name}: difference after the last common round",
+                f"For each pair of arms a point with the bar of its 95% interval: accuracy on {item.name} of the first "
+                "less that of the second. Where the bar crosses the line at 0 we cannot tell which is better.",
+                "comparison-last",
+                only | tall | dots(difference, place, named, 0),
+            )
+        )
+        if any(found.fewer.value is not None for found in ours):
+            fewer = axis("fewer", "Fewer errors than the second (left of 0: more errors)", share=True)
+            made.append(
+                Chart(
+                    f"fewer-errors-{item.slug}",
+                    f"{item.name}: errors spared after the last common round",
+                    f"For each pair of arms a point with the bar of its 95% interval: by which share the first made "
+                    f"fewer errors on {item.name} than the second.",
+                    "comparison-last",
+                    only | tall | dots(fewer, place, named, 0),
+                )
+            )
+        if any(len(found.pair.rounds) > 1 for found in ours):
+            by_round = axis("difference", "Difference in accuracy (above 0: the first is better)", share=True)
+            made.append(
+                Chart(
+                    f"difference-by-round-{item.slug}",
+                    f"{item.name}: difference by round",
+                    f"A line for each pair of arms with the band of its 95% interval: accuracy on {item.name} of the "
+                    "first less that of the second after each round. Crossing 0 is overtaking.",
+                    "comparison-by-round",
+                    only | _with_zero(lines(rounds(), by_round, looks)),
+                )
+            )
+    return made
+
+
+def _with_zero(spec: dict[str, Any]) -> dict[str, Any]:
+    """The chart with a dashed line where there is no difference."""
+    rule = {"mark": {"type": "rule", "strokeDash": [4, 4]}, "encoding": {"x": None, "y": {"datum": 0}}}
+    return spec | {"layer": [rule, *spec["layer"]]}

@@ -1,0 +1,291 @@
+"""Learning curves: how good each arm's models are, against rounds, examples, hours and money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from collection.analytics.charts import axis, by_series, lines, rounds
+from collection.analytics.metrics import Estimate
+from collection.analytics.parts import Parts
+from collection.analytics.scores import BASE, Tested, Trained, tested_sets
+from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
+from collection.analytics.study import Study
+from collection.analytics.two_way import METHOD, level
+
+TITLE = "How models improve from round to round"
+INTERVALS = (
+    f"95% intervals: {METHOD}, Howe's degrees of freedom, on the scale of log odds. Rows of one "
+    "context are kept together."
+)
+_ROUGH = 0.01  # rounds whose arms differ by less than a hundredth in examples are called equal
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What an arm had taken by the end of a round. Hours or cost are None where nothing is known of them; ``unknown``
+    counts the texts and votes so far whose active time is not known."""
+
+    accepted: int
+    hours: float | None
+    cost: float | None
+    unknown: int
+
+
+START = Effort(0, 0.0, 0.0, 0)
+
+
+def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
+    """For each arm and round, what writing and voting had taken up to its end, all rounds before included."""
+    work = pd.concat([study.examples[_WORK], study.votes[_WORK]], ignore_index=True)
+    accepted = study.examples[study.examples["state"] == "accepted"]
+    found = {}
+    for arm in study.arms:
+        own, right = work[work["arm"] == arm], accepted[accepted["arm"] == arm]
+        for number in range(1, study.rounds + 1):
+            so_far = own[own["round"] <= number]
+            seconds, cost = so_far["seconds"].dropna(), so_far["cost"].dropna()
+            found[arm, number] = Effort(
+                int((right["round"] <= number).sum()),
+                float(seconds.sum()) / 3600 if len(seconds) else None,
+                float(cost.sum()) if len(cost) else None,
+                len(so_far) - len(seconds),
+            )
+    return found
+
+
+_WORK = ["arm", "round", "seconds", "cost"]
+
+
+def sizes_note(trained: tuple[Trained, ...], number: int) -> str:
+    """Whether the arms' versions of a round were trained on equally many examples, and how that came to be."""
+    there = [item for item in trained if item.round == number]
+    counts = {item.arm: item.examples for item in there}
+    if len(counts) < 2:
+        return ""
+    if max(counts.values()) - min(counts.values()) > _ROUGH * max(counts.values()):
+        numbers = ", ".join(f"{arm} {count:,.0f}" for arm, count in counts.items())
+        return (
+            f"unequal ({numbers}): compare along the axis of examples, where lines between points are interpolated "
+            "and say nothing that was measured"
+        )
+    if all(item.role == "curve" for item in there):
+        return "equal by matched subsampling"
+    return "equal by construction"
+
+
+def section(study: Study, options: Options, parts: Parts) -> Section:
+    """The section "learning-curves": curves of every arm on every test set, with effort and predicted labels."""
+    tested, limits = tested_sets(study)
+    spent = efforts(study)
+    rows = [row for item in tested for row in _curve_rows(study, item, spent)]
+    shares = [row for item in tested for row in _share_rows(study, item)]
+    if not rows:
+        return Section("learning-curves", TITLE, limits=tuple(limits))
+    unknown = max((effort.unknown for effort in spent.values()), default=0)
+    if unknown:
+        limits.append(
+            f"The active time of up to {unknown} texts and votes of an arm is not known; its hours leave them out."
+        )
+    return Section(
+        "learning-curves",
+        TITLE,
+        findings=tuple(sentence for item in tested for sentence in _findings(study, item)),
+        tables=(
+            Table("learning-curve", TITLE, _columns(study), tuple(rows), INTERVALS, _notes(tested)),
+            Table(
+                "predicted-shares",
+                "Which labels the models give",
+                _SHARE_COLUMNS,
+                tuple(shares),
+                INTERVALS,
+                ("A model that gives one label more often can gain accuracy without telling labels apart any better.",),
+            ),
+        ),
+        charts=tuple(chart for item in tested for chart in _charts(study, item, spent)),
+        limits=tuple(limits),
+    )
+
+
+def _columns(study: Study) -> tuple[Column, ...]:
+    return (
+        Column("test_set", "Test set"),
+        Column("arm", "Arm"),
+        Column("round", "Round"),
+        Column("role", "Version"),
+        Column("seeds", "Training seeds"),
+        Column("examples", "Trained on", "examples"),
+        Column("validated", "Validated so far", "examples"),
+        Column("hours", "Annotators' hours so far", "h"),
+        Column("cost", "Cost so far", study.currency),
+        Column("accuracy", "Accuracy", "share"),
+        Column("error", "Error", "share"),
+        Column("balanced", "Balanced accuracy", "share"),
+        Column("majority", "Always the commonest label", "share"),
+        Column("sizes", "Examples across arms"),
+    )
+
+
+_SHARE_COLUMNS = (
+    Column("test_set", "Test set"),
+    Column("arm", "Arm"),
+    Column("round", "Round"),
+    Column("label", "Label"),
+    Column("share", "Share of rows given the label", "share"),
+    Column("gold", "Share of rows with it as gold label", "share"),
+)
+
+
+def _notes(tested: list[Tested]) -> tuple[str, ...]:
+    notes = [
+        "Every arm starts from the same base version (round 0), which has learned from none of the arm's examples.",
+        "Balanced accuracy is the mean, over labels, of the share of a label's rows that are right: a model that "
+        "always gives one label scores no more than 1 over the number of labels.",
+    ]
+    roles = {item.role for found in tested for item in found.trained} - {BASE}
+    if roles == {"curve", "loop"}:
+        notes.append(
+            "Some rounds are shown by versions trained beside the loop (curve), the others by those of the loop itself."
+        )
+    return tuple(notes)
+
+
+def _points(study: Study, tested: Tested) -> list[tuple[str, int, int]]:
+    """Arm, round and group of every point, the start of every arm included."""
+    return [
+        (arm, number, group)
+        for arm in study.arms
+        for number in tested.rounds(arm)
+        if (group := tested.index(arm, number)) is not None
+    ]
+
+
+def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[dict[str, Cell]]:
+    figures: dict[int, dict[str, Cell]] = {
+        group: {
+            "accuracy": level(tested.accuracy, group),
+            "error": level(tested.errors, group),
+            "balanced": level(tested.balanced, group),
+        }
+        for group in range(len(tested.trained))
+    }
+    rows = []
+    for arm, number, group in _points(study, tested):
+        item, effort = tested.trained[group], START if number == 0 else spent[arm, number]
+        rows.append(
+            {
+                "test_set": tested.name,
+                "arm": arm,
+                "round": number,
+                "role": item.role,
+                "seeds": len(item.versions),
+                "examples": 0 if number == 0 else item.examples,
+                "validated": effort.accepted,
+                "hours": effort.hours,
+                "cost": effort.cost,
+                "majority": tested.majority,
+                "sizes": sizes_note(tested.trained, number),
+                **figures[group],
+            }
+        )
+    return rows
+
+
+def _share_rows(study: Study, tested: Tested) -> list[dict[str, Cell]]:
+    gold = np.bincount(tested.gold, minlength=len(study.labels)) / len(tested.gold)
+    rows: list[dict[str, Cell]] = []
+    for at, label in enumerate(study.labels):
+        said = tested.said[at]
+        shares = [level(said, group) for group in range(len(tested.trained))]
+        rows.extend(
+            {
+                "test_set": tested.name,
+                "arm": arm,
+                "round": number,
+                "label": label,
+                "share": shares[group],
+                "gold": float(gold[at]),
+            }
+            for arm, number, group in _points(study, tested)
+        )
+    return rows
+
+
+def _findings(study: Study, tested: Tested) -> list[str]:
+    """For each arm, what its last version scores, and whether that is more than always giving one label."""
+    found = []
+    for arm in study.arms:
+        last = max((number for number in tested.rounds(arm) if number), default=0)
+        group = tested.index(arm, last)
+        if group is None or not last:
+            continue
+        accuracy: Estimate = level(tested.accuracy, group)
+        if accuracy.value is None or accuracy.low is None or accuracy.high is None:
+            continue
+        beyond = (
+            "which is more than always giving the commonest label would score"
+            if accuracy.low > tested.majority
+            else "which is less than always giving the commonest label would score"
+            if accuracy.high < tested.majority
+            else "and we cannot tell whether that is more than always giving the commonest label would score"
+        )
+        found.append(
+            f"{tested.name}: after round {last} the model of {arm} is right on {accuracy.value:.1%} of rows "
+            f"(95% interval {accuracy.low:.1%} to {accuracy.high:.1%}), {beyond} ({tested.majority:.1%})."
+        )
+    return found
+
+
+def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[Chart]:
+    arms = by_series("arm", "Arm", list(study.arms))
+    only = {"filter": {"field": "test_set", "equal": tested.name}}
+    y = axis("accuracy", "Share of rows that are right", share=True)
+    points = [spent[arm, number] for arm, number, _ in _points(study, tested) if number]
+    axes = [
+        (rounds(), "by round", True),
+        (axis("examples", "Examples trained on"), "by examples", True),
+        (
+            axis("hours", "Annotators' active hours, writing and voting"),
+            "by hours",
+            any(item.hours for item in points),
+        ),
+        (
+            axis("cost", f"Cost so far, in minor units of {study.currency}"),
+            "by cost",
+            any(item.cost for item in points),
+        ),
+    ]
+    made = [
+        Chart(
+            f"accuracy-{tested.slug}-{x['field']}",
+            f"{tested.name}: accuracy {words}",
+            f"A line for each arm: the share of rows of {tested.name} that its models get right, {words}, with the "
+            "band of the 95% interval. All lines start from the same base version.",
+            "learning-curve",
+            {"transform": [only], **lines(x, y, arms)},
+        )
+        for x, words, known in axes
+        if known
+    ]
+    labels = study.labels[:1] if len(study.labels) == 2 else study.labels
+    for at, label in enumerate(labels, start=1):
+        of_label = {"filter": {"field": "label", "equal": label}}
+        share = axis("share", f"Share of rows called “{label}”", share=True)
+        made.append(
+            Chart(
+                f"share-{tested.slug}-{at}",
+                f"{tested.name}: how often models say “{label}”",
+                f"A line for each arm: the share of rows of {tested.name} to which its models give the label {label}, "
+                f"by round, with the band of the 95% interval. {_gold_words(tested, at - 1)}",
+                "predicted-shares",
+                {"transform": [only, of_label], **lines(rounds(), share, arms)},
+            )
+        )
+    return made
+
+
+def _gold_words(tested: Tested, label: int) -> str:
+    return f"The gold label is {tested.labels[label]} for {float((tested.gold == label).mean()):.1%} of rows."

@@ -1,0 +1,215 @@
+"""The frozen panel: versions that never change, on every round, to tell a change of writers from one of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from collection.analytics.charts import axis, by_series, lines, rounds
+from collection.analytics.cross import Cell as Crossed
+from collection.analytics.cross import Scored, cells, scored, written
+from collection.analytics.cross_section import model_name
+from collection.analytics.metrics import Estimate
+from collection.analytics.parts import Parts
+from collection.analytics.phrases import points, sure_sign
+from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
+from collection.analytics.study import Study
+from collection.analytics.two_way import METHOD, Rates, cluster_indices, cluster_sums, contrast, level, ratios
+
+TITLE = "Did the writers change, or the models?"
+_FROZEN, _LOOP = "base version, which never changes", "model of the loop"
+_TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {METHOD}, contexts kept together."
+_FEWEST = 3  # rounds: a line through two points has a slope, but says nothing of a trend
+
+
+@dataclass(frozen=True)
+class Trends:
+    """Change a round in an arm: of the loop's vMER, of the base version's error, and of the first less the second."""
+
+    arm: str
+    rounds: int
+    loop: Estimate | None
+    panel: Estimate
+    difference: Estimate | None
+
+
+def members(found: Sequence[Scored]) -> list[Scored]:
+    """The scores of those versions that were scored on every round that any version was scored on."""
+    everywhere = {(item.on_arm, item.on_round) for item in found}
+    places: dict[tuple[str, int], set[tuple[str, int]]] = {}
+    for item in found:
+        places.setdefault((item.trained.arm, item.trained.round), set()).add((item.on_arm, item.on_round))
+    return [item for item in found if places[item.trained.arm, item.trained.round] == everywhere]
+
+
+def rates(study: Study, arm: str) -> tuple[list[int], Rates] | None:
+    """For each round of an arm on whose accepted examples the base version was scored: the base version's error and
+    the loop's vMER (validated fooled over collected), as groups 2i and 2i + 1. None if there is no such round."""
+    bases = set(study.versions.loc[study.versions["role"] == "base", "version"])
+    wrong: dict[str, float] = {}
+    label_of = dict(zip(study.examples["key"], study.examples["label"], strict=True))
+    scores = study.round_scores[study.round_scores["version"].isin(bases) & (study.round_scores["arm"] == arm)]
+    for keys, predicted in zip(scores["examples"], scores["predicted"], strict=True):
+        for key, said in zip(keys, np.asarray(predicted).tolist(), strict=True):
+            wrong[key] = float(study.labels[said] != label_of.get(key))
+    own = study.examples[study.examples["arm"] == arm]
+    error = own["key"].map(wrong).where(own["state"] == "accepted").to_numpy(dtype=float)
+    known = ~np.isnan(error)
+    numbers = sorted(set(own["round"].to_numpy()[known].tolist()))
+    if not numbers:
+        return None
+    fooled = (own["fooled"].fillna(False).to_numpy(dtype=bool) & (own["state"] == "accepted").to_numpy()).astype(float)
+    clusters, limit = cluster_indices(own["context"].to_numpy())
+    of_round = own["round"].to_numpy() == np.array(numbers)[:, None]
+    hits = np.stack([np.where(known, np.nan_to_num(error), 0) * of_round, fooled * of_round], axis=1)
+    rows = np.stack([known & of_round, of_round], axis=1).astype(float)
+    shape = (2 * len(numbers), -1)
+    sums, totals = (cluster_sums(item.reshape(shape), clusters) for item in (hits, rows))
+    if ((totals > 0).sum(axis=1) < 2).any():
+        limit = "a round has but one context: rows are taken as independent"
+        sums, totals = hits.reshape(shape), rows.reshape(shape)
+    return numbers, ratios(sums, totals, np.arange(2 * len(numbers)), limit)
+
+
+def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Trends | None:
+    """The slopes by round; None for fewer rounds than a trend needs."""
+    if len(numbers) < _FEWEST:
+        return None
+    centred = np.array(numbers, dtype=float) - np.mean(numbers)
+    slope = centred / (centred**2).sum()
+    panel, loop = np.zeros(2 * len(numbers)), np.zeros(2 * len(numbers))
+    panel[0::2], loop[1::2] = slope, slope
+    frozen, _ = contrast(found, panel)
+    if not study.shows_model(arm):
+        return Trends(arm, len(numbers), None, frozen, None)
+    return Trends(arm, len(numbers), contrast(found, loop)[0], frozen, contrast(found, loop - panel)[0])
+
+
+def section(study: Study, options: Options, parts: Parts) -> Section:
+    """The section "panel": errors of versions that never change, and their trend beside that of the loop's vMER."""
+    examples = written(study)
+    frozen = cells(members(scored(study, examples)), examples)
+    by_arm = {arm: made for arm in study.arms if (made := rates(study, arm)) is not None}
+    if not by_arm:
+        why = "The base version was not scored on the examples of any round, so there is no model that stayed the same."
+        return Section("panel", TITLE, limits=(why,))
+    tried = [trends(study, arm, numbers, item) for arm, (numbers, item) in by_arm.items()]
+    found = [item for item in tried if item is not None]
+    limits = [
+        f"{arm} has fewer than {_FEWEST} rounds with scores of the base version, so there is no trend to tell."
+        for arm in by_arm
+        if arm not in {item.arm for item in found}
+    ]
+    return Section(
+        "panel",
+        TITLE,
+        tuple(_finding(study, item) for item in found),
+        (
+            Table("panel-and-loop", TITLE, _BESIDE, tuple(_beside_rows(study, by_arm)), METHOD, (_VMER,)),
+            Table(
+                "panel-trend", "Change from round to round", _TRENDS, tuple(_trend_row(item) for item in found), _TREND
+            ),
+            Table(
+                "frozen-panel",
+                "Versions that were scored on every round",
+                _PANEL,
+                tuple(map(_panel_row, frozen)),
+                METHOD,
+            ),
+        ),
+        tuple(_chart(study, place, arm) for place, arm in enumerate(by_arm, start=1)),
+        tuple(limits),
+    )
+
+
+_VMER = (
+    "The base version's figure is its share of errors on the round's accepted examples. The loop's is vMER: examples "
+    "that fooled the model shown and that validators confirmed, over all that were collected."
+)
+_BESIDE = (
+    Column("arm", "Arm"),
+    Column("round", "Round"),
+    Column("model", "Model"),
+    Column("share", "Fooled", "share"),
+)
+_TRENDS = (
+    Column("arm", "Arm"),
+    Column("rounds", "Rounds"),
+    Column("loop", "vMER of the loop, change a round", "share"),
+    Column("panel", "Error of the base version, change a round", "share"),
+    Column("difference", "First less second", "share"),
+)
+_PANEL = (
+    Column("model", "Model"),
+    Column("on_arm", "Examples of arm"),
+    Column("on_round", "Examples of round"),
+    Column("error", "Error", "share"),
+    Column("clustered_by", "Kept together"),
+)
+
+
+def _beside_rows(study: Study, by_arm: dict[str, tuple[list[int], Rates]]) -> list[dict[str, Cell]]:
+    return [
+        {"arm": arm, "round": number, "model": model, "share": level(found, 2 * place + side)}
+        for arm, (numbers, found) in by_arm.items()
+        for place, number in enumerate(numbers)
+        for side, model in enumerate((_FROZEN, _LOOP))
+        if side == 0 or study.shows_model(arm)
+    ]
+
+
+def _trend_row(item: Trends) -> dict[str, Cell]:
+    return {
+        "arm": item.arm,
+        "rounds": item.rounds,
+        "loop": item.loop,
+        "panel": item.panel,
+        "difference": item.difference,
+    }
+
+
+def _panel_row(item: Crossed) -> dict[str, Cell]:
+    return {
+        "model": model_name(item.trained),
+        "on_arm": item.on_arm,
+        "on_round": item.on_round,
+        "error": item.error,
+        "clustered_by": item.clustered_by,
+    }
+
+
+def _finding(study: Study, item: Trends) -> str:
+    writers = {
+        1: f"In {item.arm} the base version, which never changes, was wrong more and more often from round to round",
+        0: f"In {item.arm} we cannot tell whether the base version, which never changes, was wrong more or less often",
+        -1: f"In {item.arm} the base version, which never changes, was wrong less and less often from round to round",
+    }[sure_sign(item.panel)]
+    start = f"{writers} ({points(item.panel)} a round)"
+    if item.loop is None or item.difference is None:
+        return f"{start}. No model was shown there, so this is a change of writers alone."
+    if study.arms[item.arm] == "static":
+        return f"{start}. The loop of {item.arm} held that same model, so any change of its vMER is one of writers."
+    loop = {1: "rose", 0: "may have stayed the same", -1: "fell"}[sure_sign(item.loop)]
+    beside = f"the vMER of the loop {loop} ({points(item.loop)} a round)"
+    apart = sure_sign(item.difference)
+    if apart == 0:
+        return f"{start}; {beside}. We cannot tell a change of the models from a change of the writers."
+    if apart < 0:
+        return f"{start}; {beside}. Against the model that never changes the loop's models became harder to fool."
+    return f"{start}; {beside}. Against the model that never changes the loop's models became easier to fool."
+
+
+def _chart(study: Study, place: int, arm: str) -> Chart:
+    names = [_FROZEN, _LOOP] if study.shows_model(arm) else [_FROZEN]
+    share = axis("share", "Share of examples that fool the model", share=True)
+    return Chart(
+        f"panel-{place}",
+        f"{arm}: a model that never changes beside the model of the loop",
+        f"By round of {arm}: which share of the examples fools the base version, which never changes, and which share "
+        "fools the model that writers saw, with bands of the 95% intervals. If both move alike, writers changed.",
+        "panel-and-loop",
+        {"transform": [{"filter": {"field": "arm", "equal": arm}}]}
+        | lines(rounds(), share, by_series("model", "Model", names)),
+    )

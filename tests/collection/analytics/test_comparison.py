@@ -1,0 +1,283 @@
+"""The sections "learning-curves" and "comparison" on studies of known truth, and on those that lack something."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import vl_convert
+
+from collection.analytics import comparison_section, cross_section, curves, panel
+from collection.analytics.parts import afresh
+from collection.analytics.sections import Options, Section, flat
+from collection.analytics.study import Study
+from tests.collection.analytics.studies_compare import ARMS, empty, study, with_table
+
+OPTIONS = Options(draws=200)
+SECTIONS: dict[str, Callable[..., Section]] = {
+    "learning-curves": curves.section,
+    "comparison": comparison_section.section,
+    "cross": cross_section.section,
+    "panel": panel.section,
+}
+
+
+def made(name: str, given: Study) -> Section:
+    return SECTIONS[name](given, OPTIONS, afresh)
+
+
+def rows(section: Section, name: str) -> list[dict[str, Any]]:
+    return [dict(row) for item in section.tables if item.id == name for row in item.rows]
+
+
+def plain_values(thing: object) -> Iterator[object]:
+    if isinstance(thing, dict):
+        for value in thing.values():
+            yield from plain_values(value)
+    elif isinstance(thing, list | tuple):
+        for value in thing:
+            yield from plain_values(value)
+    else:
+        yield thing
+
+
+def without_version(given: Study, arm: str, number: int) -> Study:
+    versions = given.versions
+    return with_table(given, "versions", versions[~((versions["arm"] == arm) & (versions["round"] == number))])
+
+
+def with_fooled(given: Study, flag: bool) -> Study:
+    examples = given.examples.copy()
+    examples["fooled"] = examples["fooled"].where(examples["fooled"].isna(), flag)
+    return with_table(given, "examples", examples)
+
+
+def with_nan(given: Study) -> Study:
+    examples = given.examples.copy()
+    examples.loc[examples.index[::2], ["seconds", "cost"]] = np.nan
+    return with_table(given, "examples", examples)
+
+
+def with_one_label(given: Study) -> Study:
+    items = given.test_items.copy()
+    items["label"] = given.labels[0]
+    return with_table(given, "test_items", items)
+
+
+def with_one_writer(given: Study) -> Study:
+    examples = given.examples.copy()
+    examples["writer"] = "only"
+    return with_table(given, "examples", examples)
+
+
+def with_unequal_sizes(given: Study) -> Study:
+    versions = given.versions.copy()
+    versions.loc[versions["arm"] == "dynamic", "rows"] += 37
+    return with_table(given, "versions", versions)
+
+
+POOR: dict[str, Callable[[], Study]] = {
+    "one round": lambda: study(rounds=1),
+    "one arm": lambda: study(arms={"dynamic": "dynamic"}),
+    "no test set": lambda: empty(study(), "test_sets", "test_items", "evaluations"),
+    "an empty test set": lambda: empty(study(), "test_items", "evaluations"),
+    "a test set without scores": lambda: empty(study(), "evaluations"),
+    "a single gold label": lambda: with_one_label(study()),
+    "a label that the task lacks": lambda: dataclasses.replace(study(), labels=("yes", "perhaps")),
+    "all fooled": lambda: with_fooled(study(), True),
+    "none fooled": lambda: with_fooled(study(), False),
+    "a round without a version": lambda: without_version(study(), "static", 2),
+    "an arm without versions": lambda: empty(study(), "versions"),
+    "unequal sizes": lambda: with_unequal_sizes(study()),
+    "unknown times and pay": lambda: with_nan(study()),
+    "one writer": lambda: with_one_writer(study()),
+    "one context": lambda: study(contexts=1, test_contexts=1),
+    "no contexts": lambda: study(contexts=0, test_contexts=0),
+    "no examples": lambda: empty(study(), "examples", "votes"),
+    "no votes": lambda: empty(study(), "votes"),
+    "no scores of rounds": lambda: empty(study(), "round_scores"),
+    "one example a round": lambda: study(quota=1, contexts=1, writers=1),
+    "one test row": lambda: study(test_rows=1, test_contexts=1),
+    "a perfect arm": lambda: study(gains={"dynamic": 9.0, "static": 9.0}, test_rows=30),
+    "two seeds": lambda: study(seeds=2, rounds=2),
+    "nothing but arms": lambda: empty(
+        study(), "examples", "votes", "versions", "test_sets", "test_items", "evaluations", "round_scores"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("case", POOR)
+def test_a_study_that_lacks_something_has_sections_of_plain_finite_figures(name: str, case: str) -> None:
+    found = made(name, POOR[case]())
+    assert found.id == name
+    for value in plain_values(found.to_plain()):
+        assert value is None or isinstance(value, str | int | float | bool), value
+        assert not isinstance(value, float) or math.isfinite(value)
+    if not found.tables:
+        assert found.limits
+    tables = {item.id: item for item in found.tables}
+    for chart in found.charts:
+        assert list(flat(tables[chart.table].columns, tables[chart.table].rows))
+    for item in found.tables:
+        names = {column.name for column in item.columns}
+        assert all(set(row) <= names for row in item.rows)
+        assert item.method
+
+
+def test_curves_start_from_the_base_version_and_add_up_effort() -> None:
+    found = made("learning-curves", study(seeds=3))
+    dynamic = [row for row in rows(found, "learning-curve") if row["arm"] == "dynamic"]
+    assert [row["round"] for row in dynamic] == [0, 1, 2, 3, 4]
+    assert [row["role"] for row in dynamic] == ["base", "curve", "curve", "curve", "curve"]
+    assert [row["validated"] for row in dynamic] == [0, 36, 72, 108, 144]
+    assert dynamic[2]["hours"] == pytest.approx(2 * 40 * 72 / 3600)
+    assert dynamic[2]["cost"] == pytest.approx(2 * 40 * 55)
+    assert dynamic[4]["sizes"] == "equal by matched subsampling"
+    accuracy = dynamic[4]["accuracy"]
+    assert accuracy.value == pytest.approx(1 - dynamic[4]["error"].value)
+    assert accuracy.value > dynamic[0]["accuracy"].value
+    assert dynamic[0]["accuracy"] == next(
+        row["accuracy"] for row in rows(found, "learning-curve") if row["arm"] == "static" and row["round"] == 0
+    )
+
+
+def test_unequal_sizes_are_told_with_their_numbers() -> None:
+    found = made("learning-curves", with_unequal_sizes(study()))
+    last = rows(found, "learning-curve")[-1]["sizes"]
+    assert last.startswith("unequal (non-adversarial 144, static 144, dynamic 181)")
+    assert made("learning-curves", study()).tables[0].rows[-1]["sizes"] == "equal by construction"
+
+
+def test_a_better_arm_is_found_with_its_share_of_errors_spared() -> None:
+    found = made("comparison", study(gains={"dynamic": 0.08, "non-adversarial": 0.01}, test_rows=1500, seeds=3))
+    row = next(item for item in rows(found, "comparison-last") if item["pair"] == "dynamic against non-adversarial")
+    assert row["p_adjusted"] >= row["p"]
+    assert row["difference"].low > 0.1
+    own, other = (
+        next(item["accuracy"].value for item in rows(found, "comparison-beside") if item["arm"] == arm)
+        for arm in ("dynamic", "non-adversarial")
+    )
+    assert row["fewer"].value == pytest.approx(1 - (1 - own) / (1 - other))
+    assert row.get("mcnemar_exact") is None
+    assert any("dynamic made" in sentence and "fewer errors" in sentence for sentence in found.findings)
+
+
+def test_arms_that_do_not_differ_are_not_told_apart() -> None:
+    found = made("comparison", study(gains=dict.fromkeys(ARMS, 0.05)))
+    row = rows(found, "comparison-last")[0]
+    assert row["mcnemar_mid_p"] < row["mcnemar_exact"]
+    assert any("we cannot tell whether" in sentence for sentence in found.findings)
+
+
+def test_a_gain_by_saying_the_common_label_more_often_is_called_that() -> None:
+    given = study(arms={"non-adversarial": "non-adversarial", "dynamic": "dynamic"}, rounds=1, test_rows=400)
+    gold = np.where(np.arange(400) % 10 == 0, "no", "yes")
+    items = given.test_items.assign(label=gold)
+    random = np.random.default_rng(0)
+    said = {"base": random.integers(0, 2, 400), "dynamic/1": np.zeros(400, dtype=int)}
+    said["non-adversarial/1"] = (random.random(400) < 0.4).astype(int)
+    evaluations = given.evaluations.assign(predicted=[said[version] for version in given.evaluations["version"]])
+    found = made("comparison", with_table(with_table(given, "test_items", items), "evaluations", evaluations))
+    assert any("balanced accuracy does not follow" in sentence for sentence in found.findings)
+
+
+def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
+    given = study()
+    sets = given.test_sets.assign(kind="adversarial")
+    assert any(
+        "errors of one model" in words for words in made("comparison", with_table(given, "test_sets", sets)).findings
+    )
+
+
+def test_an_overtaking_is_worked_out_once_and_then_read() -> None:
+    kept: dict[tuple[str, str], Any] = {}
+    computed = []
+
+    def parts(name: str, key: str, compute: Callable[[], Any]) -> Any:
+        if (name, key) not in kept:
+            computed.append(name)
+            kept[name, key] = compute()
+        return kept[name, key]
+
+    given = study()
+    first = comparison_section.section(given, OPTIONS, parts)
+    count = len(computed)
+    assert count == 3
+    assert comparison_section.section(given, OPTIONS, parts) == first
+    assert len(computed) == count
+    assert first == made("comparison", given)
+
+
+def test_models_are_not_scored_on_writers_that_they_were_trained_on() -> None:
+    given = study(rounds=3, writers=4)
+    matrix = {
+        (row["arm"], row["round"], row["on_arm"], row["on_round"]): row
+        for row in rows(made("cross", given), "cross-matrix")
+    }
+    assert matrix["dynamic", 2, "dynamic", 2]["accuracy"].value is None
+    assert "also wrote" in matrix["dynamic", 2, "dynamic", 2]["accuracy"].limit
+    assert matrix["dynamic", 2, "dynamic", 3]["accuracy"].n == 36
+    assert matrix["dynamic", 2, "static", 1]["accuracy"].n == 36
+    assert matrix["", 0, "dynamic", 1]["accuracy"].n == 36
+    examples = given.examples.copy()
+    examples.loc[examples["writer"] == "dynamic writer 3.0", "writer"] = "dynamic writer 1.0"
+    some = rows(made("cross", with_table(given, "examples", examples)), "cross-matrix")
+    row = next(
+        item
+        for item in some
+        if (item["arm"], item["round"], item["on_arm"], item["on_round"]) == ("dynamic", 1, "dynamic", 3)
+    )
+    assert (row["accuracy"].n, row["left_out"]) == (26, 10)
+
+
+def test_the_panel_tells_better_models_from_other_writers() -> None:
+    given = study(rounds=6, quota=300, contexts=30)
+    examples = given.examples.copy()
+    random = np.random.default_rng(1)
+    falling = 0.6 - 0.08 * examples["round"].to_numpy()
+    examples["fooled"] = examples["fooled"].where(examples["fooled"].isna(), random.random(len(examples)) < falling)
+    found = made("panel", with_table(given, "examples", examples))
+    trend = next(row for row in rows(found, "panel-trend") if row["arm"] == "dynamic")
+    assert trend["loop"].high < 0 < trend["panel"].high
+    assert trend["difference"].high < 0
+    assert any("harder to fool" in sentence for sentence in found.findings)
+    assert any("No model was shown" in sentence for sentence in found.findings)
+    panel_models = {row["model"] for row in rows(found, "frozen-panel")}
+    assert "base version" in panel_models
+    beside = [row for row in rows(found, "panel-and-loop") if row["arm"] == "dynamic" and row["round"] == 1]
+    own = examples[(examples["arm"] == "dynamic") & (examples["round"] == 1)]
+    confirmed = int((own["fooled"].astype(bool) & (own["state"] == "accepted")).sum())
+    assert beside[1]["share"].value == pytest.approx(confirmed / 300)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_chart_can_be_drawn(name: str) -> None:
+    found = made(name, study())
+    tables = {item.id: item for item in found.tables}
+    assert found.charts
+    assert len({chart.id for chart in found.charts}) == len(found.charts)
+    for chart in found.charts:
+        values = list(flat(tables[chart.table].columns, tables[chart.table].rows))
+        svg = vl_convert.vegalite_to_svg({**chart.spec, "data": {"values": values}, "width": 300})
+        assert "<path" in svg
+        assert chart.description
+
+
+def test_errors_spared_of_an_arm_without_errors_are_missing_and_no_zero() -> None:
+    found = made("comparison", perfect_start())
+    row = next(item for item in rows(found, "comparison-last") if item["reference"] == "non-adversarial")
+    assert row["fewer"].value is None
+    assert row["fewer"].limit == "not enough data: the reference made no errors"
+
+
+def perfect_start() -> Study:
+    given = study(rounds=1, test_rows=40)
+    gold = given.test_items["label"].map(given.labels.index).to_numpy()
+    right = given.evaluations["version"] == "non-adversarial/1"
+    said = [gold if yes else was for yes, was in zip(right, given.evaluations["predicted"], strict=True)]
+    return with_table(given, "evaluations", given.evaluations.assign(predicted=said))

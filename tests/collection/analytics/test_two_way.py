@@ -1,0 +1,163 @@
+"""Two-way intervals, against closed forms, statsmodels and hand-made cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student
+
+from collection.analytics.metrics import share
+from collection.analytics.two_way import (
+    ONE_CLUSTER,
+    ONE_SEED,
+    balanced,
+    cluster_indices,
+    cluster_sums,
+    contrast,
+    fewer,
+    level,
+    ratios,
+    spread,
+)
+
+
+def sums(answers: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return cluster_sums(answers.astype(float), clusters), cluster_sums(np.ones(len(clusters)), clusters)
+
+
+def test_the_error_over_equal_clusters_is_that_of_the_mean_of_their_means() -> None:
+    random = np.random.default_rng(1)
+    clusters = np.repeat(np.arange(12), 5)
+    answers = random.random((1, 60)) < 0.7
+    found = spread(ratios(*sums(answers, clusters), np.zeros(1, dtype=int)), np.ones(1))
+    means = answers[0].reshape(12, 5).mean(axis=1)
+    assert found.error == pytest.approx(means.std(ddof=1) / np.sqrt(12))
+    assert found.freedom == pytest.approx(11)
+    assert found.limit == ONE_SEED
+
+
+def test_the_difference_is_near_the_cluster_robust_regression_of_statsmodels() -> None:
+    random = np.random.default_rng(2)
+    clusters = random.integers(0, 200, 1000)
+    answers = np.stack([random.random(1000) < 0.8, random.random(1000) < 0.7])
+    found, p = contrast(ratios(*sums(answers, clusters), np.arange(2)), np.array([1.0, -1.0]))
+    change = answers[0].astype(float) - answers[1]
+    fit = sm.OLS(change, np.ones(1000)).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
+    assert found.value == pytest.approx(fit.params[0])
+    assert p == pytest.approx(fit.pvalues[0], rel=0.2)
+    assert (found.high or 0) - (found.low or 0) == pytest.approx(np.diff(fit.conf_int()[0])[0], rel=0.02)
+
+
+def test_seeds_alone_give_the_t_interval_of_welch() -> None:
+    # Every cluster is answered alike, so that only seeds differ: no variance over clusters, none in residuals.
+    rows = np.full(50, 10.0)
+    first, second = np.array([7.0, 8.0, 9.0]), np.array([5.0, 6.0, 5.0, 4.0])
+    hits = np.repeat(np.concatenate([first, second])[:, None], 50, axis=1)
+    group = np.array([0, 0, 0, 1, 1, 1, 1])
+    found, p = contrast(ratios(hits, rows, group), np.array([1.0, -1.0]))
+    one, other = first.var(ddof=1) / 3, second.var(ddof=1) / 4
+    freedom = (one + other) ** 2 / (one**2 / 4 + other**2 / 5) - 2
+    reach = student.ppf(0.975, freedom) * np.sqrt(one + other) / 10
+    assert found.high == pytest.approx((first.mean() - second.mean()) / 10 + reach)
+    assert p == pytest.approx(2 * student.sf(3 / np.sqrt(one + other), freedom))
+
+
+def test_a_version_of_several_seeds_is_less_sure_than_one_taken_alone() -> None:
+    random = np.random.default_rng(3)
+    clusters = np.arange(400)
+    answers = random.random((3, 400)) < np.array([0.6, 0.7, 0.8])[:, None]
+    several = level(ratios(*sums(answers, clusters), np.zeros(3, dtype=int)), 0)
+    single = level(ratios(*sums(answers[1:2], clusters), np.zeros(1, dtype=int)), 0)
+    assert (several.high or 0) - (several.low or 0) > 2 * ((single.high or 0) - (single.low or 0))
+    assert several.limit == ""
+    assert single.limit == ONE_SEED
+
+
+@pytest.mark.parametrize("right", [0, 1])
+def test_all_right_and_all_wrong_have_an_interval_that_is_no_point(right: int) -> None:
+    clusters = np.repeat(np.arange(30), 4)
+    found = level(ratios(*sums(np.full((1, 120), right), clusters), np.zeros(1, dtype=int)), 0)
+    wilson = share(30 * right, 30)
+    assert found.value == right
+    assert found.low == pytest.approx(wilson.low, abs=0.01)
+    assert found.high == pytest.approx(wilson.high, abs=0.01)
+    assert (found.high or 0) - (found.low or 0) > 0.1
+
+
+def test_versions_that_say_the_same_are_not_proven_equal() -> None:
+    answers = np.tile(np.random.default_rng(4).random(90) < 0.8, (2, 1))
+    found, p = contrast(ratios(*sums(answers, np.arange(90)), np.arange(2)), np.array([1.0, -1.0]))
+    assert (found.value, p) == (0.0, 1.0)
+    assert found.low is not None
+    assert -0.1 < found.low < -0.01
+    assert "told the two apart" in found.limit
+
+
+def test_fewer_errors_is_one_less_the_ratio_with_the_interval_of_katz() -> None:
+    # Independent rows, disjoint errors: the closed form for two proportions, here with their covariance.
+    first, second = np.zeros((2, 2000))
+    first[:200], second[100:400] = 1, 1
+    rates = ratios(np.stack([first, second]), np.ones(2000), np.arange(2))
+    found = fewer(rates, 0, 1)
+    one, other, both = 0.1, 0.15, 0.05
+    variance = (1 / one + 1 / other - 2 * both / (one * other)) / 2000
+    ends = 1 - one / other * np.exp(np.array([1, -1]) * student.ppf(0.975, 1999) * np.sqrt(variance))
+    assert found.value == pytest.approx(1 / 3)
+    assert (found.low, found.high) == pytest.approx(tuple(ends), rel=1e-3)
+
+
+def test_fewer_errors_cannot_be_told_of_a_reference_without_errors_and_can_of_a_perfect_arm() -> None:
+    errors = np.zeros((2, 100))
+    errors[1, :20] = 1
+    rates = ratios(errors, np.ones(100), np.arange(2))
+    none = fewer(rates, 1, 0)
+    assert none.value is None
+    assert none.limit == "not enough data: the reference made no errors"
+    perfect = fewer(rates, 0, 1)
+    assert (perfect.value, perfect.high) == (1.0, 1.0)
+    assert perfect.low is not None
+    assert 0.5 < perfect.low < 0.95
+
+
+def test_balanced_accuracy_is_the_mean_of_recalls_of_labels_that_occur() -> None:
+    rows = np.array([[4.0, 4, 0], [0, 1, 1], [0, 0, 0]])
+    hits = np.array([[[3.0, 3, 0], [0, 1, 0], [0, 0, 0]]])
+    found = balanced(hits, rows, np.zeros(1, dtype=int))
+    assert found.rates[0] == pytest.approx((6 / 8 + 1 / 2) / 2)
+
+
+def test_one_context_is_said_to_be_one_and_no_contexts_are_rows() -> None:
+    clusters, limit = cluster_indices(np.array(["a", "a", "a"], dtype=object))
+    assert (len(set(clusters)), limit) == (3, ONE_CLUSTER)
+    clusters, limit = cluster_indices(np.array(["", "", "a", "a"], dtype=object))
+    assert (len(set(clusters)), limit) == (3, "")
+    assert cluster_indices(np.array([], dtype=object))[1] == ""
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 12), st.integers(1, 4), st.floats(0.0, 1.0))
+def test_no_figure_is_beyond_its_bounds_and_rows_may_be_in_any_order(
+    seed: int, contexts: int, seeds: int, skill: float
+) -> None:
+    random = np.random.default_rng(seed)
+    clusters = np.unique(random.integers(0, contexts, 40), return_inverse=True)[1]
+    answers = random.random((2 * seeds, 40)) < skill
+    group = np.repeat([0, 1], seeds)
+    made = ratios(*sums(answers, clusters), group)
+    order = random.permutation(40)
+    shuffled = ratios(*sums(answers[:, order], clusters[order]), group)
+    one, other = level(made, 0), level(shuffled, 0)
+    assert one.value is not None
+    assert one.low is not None
+    assert one.high is not None
+    assert 0 <= one.low <= one.value <= one.high <= 1
+    assert one.low < one.high
+    assert (one.low, one.high) == pytest.approx((other.low, other.high))
+    difference, p = contrast(made, np.array([1.0, -1.0]))
+    assert difference.low is not None
+    assert difference.high is not None
+    assert -1 <= difference.low <= (difference.value or 0) <= difference.high <= 1
+    assert p is None or 0 <= p <= 1
