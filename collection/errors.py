@@ -45,6 +45,7 @@ class NotYours(Refused):
         "invitation": gettext_noop("This invitation is not valid (any more)."),
         "member": gettext_noop("There is no such member."),
         "round": gettext_noop("There is no such round."),
+        "upload": gettext_noop("There is no such upload (any more)."),
         "version": gettext_noop("There is no such version."),
         "validation": gettext_noop("There is no such validation."),
     }

@@ -28,6 +28,9 @@ from modelserver import runs
 from modelserver.models import TrainingRun
 from modelserver.states import RUN_ENDED, RunState
 
+# Of a task's instructions, and of its guidelines, in characters.
+LONGEST_INSTRUCTIONS = 10_000
+
 
 def create_task(
     slug: str, name: str, fields: object, labels: object, instructions: str = "", guidelines: str = ""
@@ -35,11 +38,11 @@ def create_task(
     """A new task. Raises Invalid naming the part that is wrong."""
     task = Task(
         slug=check_slug("slug", slug),
-        name=name,
+        name=check_text("name", name, max_length=100),
         fields=fields,
         labels=labels,
-        instructions=instructions,
-        guidelines=guidelines,
+        instructions=_told("instructions", instructions),
+        guidelines=_told("guidelines", guidelines),
     )
     _ = task.schema
     try:
@@ -48,6 +51,10 @@ def create_task(
     except IntegrityError:
         raise Invalid("slug", "There is a task of this name already.", "taken") from None
     return task
+
+
+def _told(field: str, text: str) -> str:
+    return check_text(field, text, max_length=LONGEST_INSTRUCTIONS) if text else ""
 
 
 def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:

@@ -3,7 +3,20 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import examples, experts, login, members, mine, overview, plans, validating, writing
+from collection.pages import (
+    contexts,
+    examples,
+    experts,
+    login,
+    members,
+    mine,
+    overview,
+    plans,
+    tasks,
+    test_sets,
+    validating,
+    writing,
+)
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
@@ -13,11 +26,16 @@ urlpatterns = [
     path("join/<str:secret>/", members.invitation, name="invitation"),
     path("account/tokens/", members.own_tokens, name="tokens"),
     path("new/", plans.new, name="new"),
+    path("tasks/", tasks.tasks, name="tasks"),
+    path("test-sets/", test_sets.test_sets, name="test_sets"),
+    path("test-sets/<uuid:key>/", test_sets.upload, name="test_set_upload"),
     path("studies/<slug:slug>/members/", members.members, name="members"),
     path("studies/<slug:slug>/", overview.live, name="live"),
     path("studies/<slug:slug>/act/", overview.act, name="act"),
     path("studies/<slug:slug>/examples/", examples.examples, name="examples"),
     path("studies/<slug:slug>/examples/<uuid:key>/", examples.example, name="example"),
+    path("studies/<slug:slug>/contexts/", contexts.contexts, name="contexts"),
+    path("studies/<slug:slug>/contexts/<uuid:key>/", contexts.upload, name="context_upload"),
     path("studies/<slug:slug>/experts/", experts.experts, name="experts"),
     path("studies/<slug:slug>/join/", mine.join, name="join"),
     path("studies/<slug:slug>/write/", writing.write, name="write"),
