@@ -74,6 +74,7 @@ def upload(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
         "problem": problem,
         "format": format,
         "formats": FORMATS,
+        "said": column,
         "column": found.column if found else "",
         "fresh": len(found.texts) - found.known_count if found else 0,
         "open": _open(experiment),

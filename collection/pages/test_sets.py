@@ -90,7 +90,9 @@ def upload(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "format": format,
         "formats": _FORMATS,
         "mapped": [
-            (_COLUMN + name, title, mapping.get(name, "")) for name, title in [*fields, (LABEL, "Label")] if found
+            (_COLUMN + name, title, mapping.get(name, ""), said.get(name, ""))
+            for name, title in [*fields, (LABEL, "Label")]
+            if found
         ],
         "kinds": TestSet.Kind.choices,
         **_first_names(kept),
