@@ -6,11 +6,12 @@ import random
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Max
 
 from collection.models import Context, Experiment
 from collection.texts import fingerprint
 
+PAGE = 50
 _BATCH = 1_000
 
 
@@ -23,6 +24,22 @@ def shuffled_positions(count: int, seed: int) -> list[int]:
     for position, index in enumerate(order):
         positions[index] = position
     return positions
+
+
+def count_contexts(experiment: Experiment) -> int:
+    """How many contexts an experiment has, at the same cost for few and many."""
+    # Positions have no gaps, and the last one is found in the index.
+    last = Context.objects.filter(experiment=experiment).aggregate(last=Max("position"))["last"]
+    return 0 if last is None else last + 1
+
+
+def page_of_contexts(experiment: Experiment, after: int | None = None) -> tuple[list[Context], int | None]:
+    """PAGE contexts in the order in which they are dealt out, and the position after which there are more."""
+    rows = Context.objects.filter(experiment=experiment).order_by("position")
+    if after is not None:
+        rows = rows.filter(position__gt=after)
+    found = list(rows[: PAGE + 1])
+    return found[:PAGE], found[PAGE - 1].position if len(found) > PAGE else None
 
 
 def append_contexts(experiment: Experiment, texts: Sequence[str]) -> None:

@@ -46,6 +46,7 @@ class NotYours(Refused):
         "member": gettext_noop("There is no such member."),
         "report": gettext_noop("There is no such report."),
         "round": gettext_noop("There is no such round."),
+        "upload": gettext_noop("There is no such upload (any more)."),
         "version": gettext_noop("There is no such version."),
         "validation": gettext_noop("There is no such validation."),
     }

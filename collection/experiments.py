@@ -30,6 +30,8 @@ from modelserver.states import RUN_ENDED, RunState
 
 # What the keys of runs beside the loop begin with: these go on when an experiment is ended, for its report.
 CURVE, ROUND_SCORES = "curve:", "rounds:"
+# Of a task's instructions, and of its guidelines, in characters.
+LONGEST_INSTRUCTIONS = 10_000
 
 
 def create_task(
@@ -38,11 +40,11 @@ def create_task(
     """A new task. Raises Invalid naming the part that is wrong."""
     task = Task(
         slug=check_slug("slug", slug),
-        name=name,
+        name=check_text("name", name, max_length=100),
         fields=fields,
         labels=labels,
-        instructions=instructions,
-        guidelines=guidelines,
+        instructions=_told("instructions", instructions),
+        guidelines=_told("guidelines", guidelines),
     )
     _ = task.schema
     try:
@@ -51,6 +53,10 @@ def create_task(
     except IntegrityError:
         raise Invalid("slug", "There is a task of this name already.", "taken") from None
     return task
+
+
+def _told(field: str, text: str) -> str:
+    return check_text(field, text, max_length=LONGEST_INSTRUCTIONS) if text else ""
 
 
 def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:

@@ -372,8 +372,8 @@ def estimate(
             "Validation pay: for every vote, whatever comes of its example.",
             f"Hours: {minutes_per_example:g} min a submission, all its tries with it, and {minutes_per_validation:g} "
             "min a vote; no waiting, skipping or practice.",
-            f"Training runs: one for each of {seeds} seeds a round of each arm; scoring and importing the base model come "
-            "on top, and so does the first seed where arms are left with unequally many examples.",
+            f"Training runs: one for each of {seeds} seeds a round of each arm; scoring and importing the base model "
+            "come on top, and so does the first seed where arms are left with unequally many examples.",
             f"People: the quorum ({quorum}) and a writer, and somebody for each arm; more where votes disagree.",
         ),
     )

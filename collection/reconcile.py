@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from collection import assignment, preparation, reports, rounds, settlement, submission, validation
 from collection.beside import STUDIED, work_beside
+from collection.importing.pending import forget_old_uploads
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
 from lifecycle.moves import LostRace
@@ -30,6 +31,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
     _step("judge waiting attempts", lambda: submission.judge_waiting(client))
     _step("reclaim dead runs", runs.reclaim_dead)
     _step("forget old requests", forget_old_requests)
+    _step("forget old uploads", forget_old_uploads)
     for experiment in Experiment.objects.filter(state=ExperimentState.PREPARING).select_related("task"):
         _step(f"prepare {experiment}", lambda experiment=experiment: preparation.prepare(experiment))  # type: ignore[misc]
     for experiment in Experiment.objects.filter(state__in=ACTIVE):

@@ -146,9 +146,16 @@ def _field(index: int, item: Mapping[str, Any]) -> Field:
             raise Invalid(f"{where}.{key}", "Must be a whole number from 1 to 5000.")
     if low > high:
         raise Invalid(f"{where}.min_length", "Must not be above max_length.")
-    return Field(name, str(item.get("title") or name), item["source"], low, high)
+    return Field(name, _words(f"{where}.title", item.get("title"), 100) or name, item["source"], low, high)
 
 
 def _label(index: int, item: Mapping[str, Any]) -> Label:
-    name = _name(f"labels[{index}].name", item)
-    return Label(name, str(item.get("title") or name), str(item.get("means", "")))
+    where = f"labels[{index}]"
+    name = _name(f"{where}.name", item)
+    title = _words(f"{where}.title", item.get("title"), 100) or name
+    return Label(name, title, _words(f"{where}.means", item.get("means"), 300))
+
+
+def _words(field: str, value: object, longest: int) -> str:
+    """A text that may be missing or empty."""
+    return "" if value is None or value == "" else check_text(field, value, max_length=longest)

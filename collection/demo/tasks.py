@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from collection.errors import Invalid
 from collection.experiments import create_task
 from collection.models import Task
 
@@ -44,6 +45,20 @@ TASKS: dict[str, dict[str, Any]] = {
         "instructions": "Write a short review of a product, a place or a film that fits the label you are given.",
     },
 }
+
+
+def offered() -> dict[str, str]:
+    """The tasks that can be chosen, by slug: those that are stored, and those that come with the product."""
+    stored = {item.slug: item.name for item in Task.objects.order_by("name")}
+    return stored | {slug: made["name"] for slug, made in TASKS.items() if slug not in stored}
+
+
+def task_of(slug: str) -> Task:
+    """A task that was chosen. Raises Invalid for an unknown one."""
+    try:
+        return task(slug)
+    except KeyError:
+        raise Invalid("task", "There is no such task.", "unknown_task") from None
 
 
 def task(slug: str) -> Task:

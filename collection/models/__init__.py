@@ -17,6 +17,7 @@ from collection.models.studies import Draft as Draft
 from collection.models.studies import Evaluation as Evaluation
 from collection.models.studies import Example as Example
 from collection.models.studies import Experiment as Experiment
+from collection.models.studies import PendingUpload as PendingUpload
 from collection.models.studies import Round as Round
 from collection.models.studies import SandboxUse as SandboxUse
 from collection.models.studies import Task as Task

@@ -469,3 +469,22 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model_version} on {self.test_set}"
+
+
+class PendingUpload(models.Model):
+    """A file or a pasted text that somebody looks at before it is stored; one without an experiment is a test set.
+
+    ``size`` is in bytes and empty until the file is whole; ``name`` is empty for a pasted text, ``outcome`` until it
+    is stored.
+    """
+
+    key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    experiment = models.ForeignKey(Experiment, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=200, blank=True)
+    size = models.PositiveIntegerField(null=True)
+    outcome = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"upload {self.key}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -84,7 +85,9 @@ class KeepingLoginView(LoginView):
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """For what cannot be read at all, such as a text of megabytes: the browser's Back still has it."""
-    return render(request, "collection/unreadable.html", status=400)
+    too_large = isinstance(exception, RequestDataTooBig) and request.content_type == "multipart/form-data"
+    page = {"too_large": too_large}
+    return render(request, "collection/unreadable.html", page, status=413 if too_large else 400)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from annotators.enrolment import annotator_of
 from annotators.models import Annotator
-from collection.access import NOT_LAUNCHED, Right, granted, may_join
+from collection.access import NOT_LAUNCHED, Right, granted, may_create, may_join
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment
 
@@ -48,6 +48,12 @@ def looked_at_with(request: HttpRequest, slug: str, right: Right = Right.LOOK) -
         return granted(request.user, slug, right)
     except NotYours:
         raise Http404 from None
+
+
+def check_site_researcher(request: HttpRequest) -> None:
+    """404 for whoever may not make experiments, tasks and test sets, as if there were no such page."""
+    if not may_create(request.user):
+        raise Http404
 
 
 def by_htmx(request: HttpRequest) -> bool:

@@ -8,16 +8,17 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from collection import experiments
-from collection.access import may_create, visible
-from collection.demo.tasks import TASKS, task
+from collection.access import visible
+from collection.demo.tasks import offered, task_of
 from collection.errors import Invalid, Refused
-from collection.models import Experiment, Task, TestSet
+from collection.models import Experiment, TestSet
+from collection.pages.people import check_site_researcher
 from collection.planning import THREE_ARMS, Estimate, Plan, Problem, copy_of, estimate, problems
 
 NUMBERS = (
@@ -47,8 +48,7 @@ SWITCHES = (
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     """The form; it checks and estimates, and makes the draft only if nothing is wrong with it."""
-    if not may_create(request.user):
-        raise Http404
+    check_site_researcher(request)
     assert isinstance(request.user, AbstractBaseUser)
     found: list[Problem] = []
     expected: Estimate | None = None
@@ -66,7 +66,6 @@ def new(request: HttpRequest) -> HttpResponse:
             found = [Problem(invalid.field, invalid.code, invalid.message)]
         except Refused as refusal:
             found = [Problem("", refusal.code, refusal.message)]
-    standing = {item.slug: item.name for item in Task.objects.order_by("name")}
     page = {
         "values": values,
         "problems": found,
@@ -74,7 +73,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "estimate": expected,
         "numbers": [(name, title, note, values.get(name, "")) for name, title, note in NUMBERS],
         "switches": [(name, title, values.get(name)) for name, title in SWITCHES],
-        "tasks": standing | {slug: made["name"] for slug, made in TASKS.items() if slug not in standing},
+        "tasks": offered(),
         "test_sets": TestSet.objects.select_related("task").order_by("slug"),
         "arms": THREE_ARMS,
     }
@@ -141,14 +140,11 @@ def _plan(request: HttpRequest, values: dict[str, Any]) -> Plan:
         settings["recipe"] = json.loads(values["recipe"] or "{}")
     except (ValueError, RecursionError):
         raise Invalid("recipe", 'Must be JSON, such as {} or {"epochs": 3}.') from None
-    chosen = Task.objects.filter(slug=values["task"]).first()
-    if chosen is None and values["task"] not in TASKS:
-        raise Invalid("task", "There is no such task.")
     sets = {item.slug: item for item in TestSet.objects.filter(slug__in=values["test_sets"])}
     return Plan(
         slug=values["slug"],
         name=values["name"],
-        task=chosen or task(values["task"]),
+        task=task_of(values["task"]),
         base_model=values["base_model"],
         contexts=[line for line in values["contexts"].splitlines() if line.strip()],
         test_sets=list(sets.values()),

@@ -4,6 +4,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
 from collection.pages import (
+    contexts,
     examples,
     experts,
     login,
@@ -12,6 +13,8 @@ from collection.pages import (
     overview,
     plans,
     report,
+    tasks,
+    test_sets,
     validating,
     versions,
     writing,
@@ -25,11 +28,16 @@ urlpatterns = [
     path("join/<str:secret>/", members.invitation, name="invitation"),
     path("account/tokens/", members.own_tokens, name="tokens"),
     path("new/", plans.new, name="new"),
+    path("tasks/", tasks.tasks, name="tasks"),
+    path("test-sets/", test_sets.test_sets, name="test_sets"),
+    path("test-sets/<uuid:key>/", test_sets.upload, name="test_set_upload"),
     path("studies/<slug:slug>/members/", members.members, name="members"),
     path("studies/<slug:slug>/", overview.live, name="live"),
     path("studies/<slug:slug>/act/", overview.act, name="act"),
     path("studies/<slug:slug>/examples/", examples.examples, name="examples"),
     path("studies/<slug:slug>/examples/<uuid:key>/", examples.example, name="example"),
+    path("studies/<slug:slug>/contexts/", contexts.contexts, name="contexts"),
+    path("studies/<slug:slug>/contexts/<uuid:key>/", contexts.upload, name="context_upload"),
     path("studies/<slug:slug>/experts/", experts.experts, name="experts"),
     path("studies/<slug:slug>/report/", report.report, name="report"),
     path("studies/<slug:slug>/report/print/", report.printed, name="report-print"),

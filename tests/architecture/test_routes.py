@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from annotators.enrolment import annotator_of
 from annotators.membership import Role
 from annotators.models import ApiToken
 from collection import assignment, submission, validation
+from collection.importing.pending import keep
 from collection.models import Experiment
 from modelserver.client import FakeModelClient
 from tests import factories
@@ -46,6 +48,17 @@ MATRIX: dict[str, str] = {
     "POST account/tokens/": LOGGED_IN,
     "GET new/": SITE,
     "POST new/": SITE,
+    "GET tasks/": SITE,
+    "POST tasks/": SITE,
+    "GET test-sets/": SITE,
+    "POST test-sets/": SITE,
+    # An upload that waits is its sender's alone.
+    "GET test-sets/<uuid:key>/": "l------y",
+    "POST test-sets/<uuid:key>/": "l------y",
+    f"GET {S}contexts/": LOOKS,
+    f"POST {S}contexts/": LOOKS,
+    f"GET {S}contexts/<uuid:key>/": "l----y--",
+    f"POST {S}contexts/<uuid:key>/": "l----y--",
     f"GET {S}members/": MANAGES,
     f"POST {S}members/": MANAGES,
     f"GET {S}": LOOKS,
@@ -241,6 +254,8 @@ class World:
         self.keys = {
             "assignments": self.held.key, "examples": self.example.key, "validations": self.lease.key,
             "tokens": token.key, "invitations": invitation.key,
+            "contexts": keep(people["owner"], io.BytesIO(b"A text."), "", self.experiment).key,
+            "test-sets": keep(people["other"], io.BytesIO(b"premise,label"), "").key,
         }  # fmt: skip
         assert first
 

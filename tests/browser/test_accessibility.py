@@ -55,6 +55,16 @@ def states(
 
         return act
 
+    def looks_at(text: str, format: str) -> Callable[[Page], None]:
+        def act(page: Page) -> None:
+            page.get_by_label("Or a pasted text").fill(text)
+            page.locator("#format").select_option(format)
+            page.get_by_role("button", name="Look at").click()
+            expect(page.get_by_role("heading", name="not stored yet")).to_be_visible()
+            page.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")
+
+        return act
+
     def practise(page: Page) -> None:
         page.locator("#field-premise").fill("A dog sleeps.")
         page.locator("#field-hypothesis").fill("It rests.")
@@ -124,7 +134,18 @@ def states(
     yield f"{versions}base/0/", staff, nothing
     for choice in (f"?A={trained}", "?A=base/0"):
         yield f"{versions}compare/{choice}", staff, asks
-    console = ("examples/", "examples/?text=nothing", f"examples/{first.key}/", "experts/", "members/")
+    factories.draft("plan", owner=staff.user)
+    for path, text in (
+        ("/studies/plan/contexts/", "premise\nA man has 1 dogs.\nOne.\none\n,\n"),
+        ("/test-sets/", "text,label\nx,y\n"),
+    ):
+        yield path, staff, looks_at(text, "csv")
+    yield "/test-sets/", staff, looks_at("no Parquet", "parquet")
+    yield "/studies/plan/contexts/", staff, looks_at("A man has 1 dogs.\nA new one.", "")
+    yield "/tasks/", staff, nothing
+    factories.report(experiment)
+    yield from ((f"{STUDY}report/{page}", staff, nothing) for page in ("", "collection/"))
+    console = ("contexts/", "examples/", "examples/?text=nothing", f"examples/{first.key}/", "experts/", "members/")
     for path in ("/", STUDY, *(f"{STUDY}{page}" for page in console), "/account/tokens/"):
         yield path, staff, nothing
 

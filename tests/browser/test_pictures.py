@@ -169,7 +169,15 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     page.get_by_role("button", name="Check and estimate").click()
     expect(page.get_by_text("Nothing is wrong with it")).to_be_visible()
     take(page, "new-experiment", whole=False)
+    factories.draft("lorries", contexts=[BRIDGE], owner=expert.user)
+    page = opens(expert, "/studies/lorries/contexts/", viewport=WIDE)
+    rows = ("id,premise", "1,The ferry runs twice a day.", "2,", "3,the ferry runs TWICE a day", f"4,{BRIDGE}")
+    file = {"name": "ferries.csv", "mimeType": "text/csv", "buffer": "\n".join(rows).encode()}
+    page.get_by_label("A file").set_input_files([file])  # type: ignore[list-item]
+    page.get_by_role("button", name="Look at them").click()
+    expect(page.get_by_role("heading", name="What has to be mended first")).to_be_visible()
+    take(page, "upload")
     take(opens(None, "/login/", viewport=WIDE), "login", whole=False)
 
-    assert len(taken) == len(set(taken)) == 19
+    assert len(taken) == len(set(taken)) == 20
     assert all((folder / f"{name}.png").stat().st_size > 5_000 for name in taken)

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collection.demo.tasks import TASKS
 from collection.errors import Invalid
+from collection.experiments import create_task
+from collection.models import Task
 from collection.schema import TaskSchema
 from collection.texts import check_text, fingerprint, same_form
 
@@ -146,3 +149,15 @@ def test_what_is_no_task_is_named(fields: object, labels: object, named: str) ->
     with pytest.raises(Invalid) as refused:
         TaskSchema.parse(fields, labels)
     assert refused.value.field == named
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("name", ""), ("name", "n" * 101), ("instructions", "x" * 10_001), ("guidelines", "x" * 10_001), ("name", "a\0b")],
+)
+def test_a_task_has_a_name_and_bounded_instructions(field: str, value: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        create_task("other", **{**TASKS["nli"], field: value})
+    assert refused.value.field == field
+    assert Task.objects.count() == 0

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +18,6 @@ from collection.api.console import serializers as s
 from collection.api.console.base import ConsoleView, SiteView, iso
 from collection.api.console.library import test_set_out
 from collection.api.idempotency import idempotent
-from collection.api.parsing import BoundedMultiPartParser
 from collection.api.reading import parameters, read
 from collection.browsing import (
     FILTERS,
@@ -82,7 +82,7 @@ class DecisionView(ConsoleView):
 class ContextsView(ConsoleView):
     """The contexts of a draft, from a file: looked at first, stored whole or not at all."""
 
-    parser_classes = (BoundedMultiPartParser,)
+    parser_classes = (MultiPartParser,)
 
     @extend_schema(request={"multipart/form-data": s.ContextsIn}, responses={200: s.PreviewOut, 201: s.StoredOut})
     def post(self, request: Request, slug: str) -> Response:
@@ -102,7 +102,7 @@ class TestSetUploadView(SiteView):
     """A test set from a file: looked at first, stored whole or not at all."""
 
     __test__ = False
-    parser_classes = (BoundedMultiPartParser,)
+    parser_classes = (MultiPartParser,)
 
     @extend_schema(request={"multipart/form-data": s.TestSetFileIn}, responses={200: s.PreviewOut, 201: s.TestSetOut})
     def post(self, request: Request) -> Response:

@@ -73,6 +73,8 @@
     const shown = note.querySelector(`[data-for="${status}"]`) ?? note.querySelector("[data-for=other]");
     for (const item of note.children) item.hidden = item !== shown;
     note.hidden = hidden;
+    // The form may be far below it.
+    if (!hidden) note.scrollIntoView({ block: "nearest" });
   };
   for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     document.addEventListener(name, ({ detail }) => failed(false, detail.xhr?.status));

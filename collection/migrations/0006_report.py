@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collection', '0004_browse_indexes'),
+        ('collection', '0005_pending_uploads'),
         ('modelserver', '0002_append_only'),
     ]
 
