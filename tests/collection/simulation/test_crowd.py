@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from collection import assignment
 from collection.demo.tasks import task
 from collection.importing.jsonl import LabelledRow
 from collection.models import Attempt, Example, Experiment
@@ -62,17 +61,23 @@ def test_adversarial_arms_submit_the_first_that_fools_or_the_last() -> None:
     assert Example.objects.filter(attempt__fooled=True).exists()
 
 
-def test_where_nothing_fools_the_model_the_last_try_is_submitted() -> None:
-    experiment = running("study")
+def test_where_nothing_fools_the_model_the_last_try_is_submitted_also_after_a_skip() -> None:
+    rows = [
+        LabelledRow(line, ("A context with many rows.", f"Sentence {line} says something."), LABELS[line % 2])
+        for line in range(20)
+    ]
+    # Whoever draws one of the others has to skip it.
+    contexts = ["A context with many rows.", *(f"Context {number} has no row at all." for number in range(9))]
+    experiment = factories.running("study", contexts, quota=1, max_tries=3, max_skips=None, seed=7)
     knows = FakeModelClient(
         lambda ref, texts: {label: float(LABELS[int(texts[1].split()[1]) % 2] == label) for label in LABELS}
     )
-    crowd = crowd_of(experiment, knows)
-    # Interrupted before the first try: the slot is held already.
-    assignment.claim(experiment, crowd.members["static"][0])
+    crowd = Crowd(experiment, Pool.of(experiment.task.schema, rows), knows, 1.0)
+    crowd.gather(2)
     assert crowd.fill(experiment.arms.get(slug="static"))
     example = Example.objects.get()
     assert (example.attempt.fooled, example.attempt.index, example.assignment.attempts.count()) == (False, 3, 3)
+    assert example.assignment.skips > 0
 
 
 def test_no_arm_is_given_a_text_twice() -> None:
