@@ -6,12 +6,21 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+from collection.analytics import comparison_section, cross_section, curves, panel
 from collection.analytics.parts import Parts, afresh
+from collection.analytics.quality import section as quality_section
 from collection.analytics.sections import Options, Section
 from collection.analytics.study import Study
 
 Builder = Callable[[Study, Options, Parts], Section]
-BUILDERS: tuple[Builder, ...] = ()
+# In the order of the questions: what helps more, and why.
+BUILDERS: tuple[Builder, ...] = (
+    comparison_section.section,
+    curves.section,
+    cross_section.section,
+    panel.section,
+    quality_section.section,
+)
 # Whatever changes a figure of a report is named in its colophon.
 _PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
 # Findings of a section that the first page repeats; sections name theirs by weight.
