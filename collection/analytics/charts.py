@@ -98,3 +98,43 @@ def heatmap(x: Encoding, y: Encoding, value: Encoding) -> dict[str, Any]:
             {"mark": {"type": "text", "color": "black"}, "encoding": {"text": text}},
         ],
     }
+
+
+def fitted(x: Encoding, y: Encoding, curve: str, coming: str, series: Mapping[str, Encoding]) -> dict[str, Any]:
+    """Points with their 95% intervals, the curve through them with its band (columns ``curve``…), and, paler and
+    dashed, what it forecasts (columns ``coming``…)."""
+    colour = {"color": series["color"]}
+    point = {name: series[name] for name in ("color", "shape")}
+    column, free = y["field"], y | {"scale": {"zero": False}}
+
+    def band(name: str, opacity: float) -> dict[str, Any]:
+        ends = {"y": free | {"field": f"{name}_low"}, "y2": {"field": f"{name}_high"}}
+        return {"mark": {"type": "area", "opacity": opacity}, "encoding": ends | colour}
+
+    def line(name: str, dash: Sequence[int]) -> dict[str, Any]:
+        mark = {"type": "line", "strokeDash": list(dash), "interpolate": "monotone"}
+        return {"mark": mark, "encoding": {"y": free | {"field": name}, **colour}}
+
+    bars = {"y": free | {"field": f"{column}_low"}, "y2": {"field": f"{column}_high"}}
+    return {
+        "encoding": {"x": x},
+        "layer": [
+            band(curve, 0.15),
+            band(coming, 0.08),
+            line(curve, (1, 0)),
+            line(coming, (5, 4)),
+            {"mark": {"type": "rule", "opacity": 0.35}, "encoding": bars | colour},
+            {"mark": {"type": "point", "filled": True, "size": 40, "opacity": 1}, "encoding": {"y": free, **point}},
+        ],
+    }
+
+
+def level(value: float) -> dict[str, Any]:
+    """A layer: a dashed rule across at a height."""
+    mark = {"type": "rule", "strokeDash": [4, 4]}
+    return {"mark": mark, "encoding": {"x": None, "y": {"datum": value}}}
+
+
+def only(spec: dict[str, Any], column: str, value: str) -> dict[str, Any]:
+    """The chart of those rows alone that have the value in the column."""
+    return spec | {"transform": [{"filter": {"field": column, "equal": value}}]}

@@ -31,6 +31,11 @@ def missing(n: int, why: str) -> Estimate:
     return Estimate(n, None, None, None, limit=f"not enough data: {why}")
 
 
+def untold(n: int, why: str) -> Estimate:
+    """The figure that these data do not tell, however many they are: ``why`` says so by itself."""
+    return Estimate(n, None, None, None, limit=why)
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """Accuracy and balanced accuracy (mean recall over the labels that occur), each with its interval; beside them

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from collection.analytics import comparison_section, cross_section, curves, panel
+from collection.analytics import comparison_section, cross_section, curves, panel, returns_section
 from collection.analytics.parts import Parts, afresh
 from collection.analytics.quality import section as quality_section
 from collection.analytics.sections import Options, Section
@@ -17,6 +17,7 @@ Builder = Callable[[Study, Options, Parts], Section]
 BUILDERS: tuple[Builder, ...] = (
     comparison_section.section,
     curves.section,
+    returns_section.section,
     cross_section.section,
     panel.section,
     quality_section.section,

@@ -35,7 +35,7 @@ def standing(study: Study, scored: pd.Series) -> tuple[Trained, ...]:
 
     ``curve`` versions come before ``loop`` ones, as they were trained on equally many examples in every arm.
     """
-    versions = study.versions[study.versions["version"].isin(set(scored))].drop_duplicates("version")
+    versions = study.versions[study.versions["version"].isin(set(scored))].drop_duplicates(["version", "role"])
     found = []
     places = [("", 0), *((arm, number) for arm in study.arms for number in range(1, study.rounds + 1))]
     chosen = dict(tuple(versions.groupby(["arm", "round"], sort=False)))

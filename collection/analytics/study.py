@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import pandas as pd
@@ -85,7 +85,8 @@ class Study:
     ``votes``: those that count; ``label`` is "" where the text was flagged instead.
 
     ``versions``: ``role`` is ``base`` (arm "", round 0), ``loop`` (what the round trained) or ``curve`` (trained
-    beside the loop on equally many examples in every arm, with several seeds). ``rows`` is what it was trained on.
+    beside the loop on equally many examples in every arm, with several seeds); one that is both has a row of each.
+    ``rows`` is what it was trained on.
 
     ``test_items``: ``context`` names the cluster of a row, ``label`` its gold label, ``index`` its place from 0.
     ``evaluations``: ``predicted`` has a label index an item, in the order of ``index``. ``round_scores``: a version on
@@ -131,7 +132,7 @@ class Study:
 _DTYPES = {"text": "object", "count": "int64", "number": "float64", "flag": "boolean", "time": "datetime64[us, UTC]"}
 
 
-def table(name: str, rows: list[Mapping[str, object]]) -> pd.DataFrame:
+def table(name: str, rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     """Rows as the named table of a study, each column with the type of its kind; also of no rows at all.
 
     Raises ValueError, naming table and column, if a column is missing or a value does not fit.

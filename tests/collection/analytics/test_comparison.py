@@ -13,6 +13,7 @@ import vl_convert
 
 from collection.analytics import comparison_section, cross_section, curves, panel
 from collection.analytics.parts import afresh
+from collection.analytics.scores import standing
 from collection.analytics.sections import Options, Section, flat
 from collection.analytics.study import Study
 from tests.collection.analytics.studies_compare import ARMS, empty, study, with_table
@@ -281,3 +282,15 @@ def perfect_start() -> Study:
     right = given.evaluations["version"] == "non-adversarial/1"
     said = [gold if yes else was for yes, was in zip(right, given.evaluations["predicted"], strict=True)]
     return with_table(given, "evaluations", given.evaluations.assign(predicted=said))
+
+
+def test_a_loops_own_version_that_is_the_first_seed_of_the_curve_counts_as_one_of_its_seeds() -> None:
+    given = study(rounds=2, seeds=3)
+    versions = given.versions
+    first = versions["version"].str.endswith("/0") & (versions["role"] == "curve")
+    # As it is stored when the round was trained on the very same rows: one version with two rows.
+    own = versions[first]["version"].str.removesuffix("/0")
+    versions = versions.copy()
+    versions.loc[first, "version"] = own
+    found = standing(with_table(given, "versions", versions), given.evaluations["version"])
+    assert {(item.role, len(item.versions)) for item in found if item.round} == {("curve", 3)}

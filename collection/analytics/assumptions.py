@@ -1,0 +1,134 @@
+"""What a study that exists says of the next one: the figures that planning must otherwise assume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from collection.analytics.fits import Floats
+from collection.analytics.power import Design
+from collection.analytics.scored import Scored, Sheet, sheets
+from collection.analytics.series import seed_variances
+from collection.analytics.study import Study
+
+
+def assumptions_of(study: Study) -> Design:
+    """A design like the study, with what it tells of errors, seeds, contexts and pay. ``estimated`` names those fields;
+    all others have the defaults of ``Design``.
+
+    Errors are those of the last round that both arms have on the largest test set: of the first arm that shows no model
+    (else the first) and the last dynamic arm (else the last).
+    """
+    found: dict[str, Any] = {
+        "rounds": max(1, study.rounds),
+        "quota": max(1, study.quota),
+        "arms": max(2, len(study.arms)),
+    }
+    found["adversarial_arms"] = sum(study.shows_model(arm) for arm in study.arms)
+    found |= _work(study)
+    largest = max(sheets(study), key=lambda sheet: len(sheet.clusters), default=None)
+    if largest is not None and len(largest.clusters) > 1:
+        found |= _errors(study, largest)
+    return Design(**found, estimated=tuple(sorted(found)))
+
+
+def intra_cluster_correlation(values: Floats, clusters: NDArray[np.int64]) -> float:
+    """The correlation of two values of one cluster, from 0 to 1: the analysis-of-variance estimator (Donner 1986, Int.
+    Stat. Rev. 54). 0 where no cluster has two values or nothing varies."""
+    sizes = np.bincount(clusters).astype(float)
+    groups, count = len(sizes), len(values)
+    if groups < 2 or count <= groups:
+        return 0.0
+    means = np.bincount(clusters, weights=values) / sizes
+    within = float(np.sum((values - means[clusters]) ** 2)) / (count - groups)
+    between = float(sizes @ (means - values.mean()) ** 2) / (groups - 1)
+    typical = (count - float(sizes @ sizes) / count) / (groups - 1)
+    spread = between + (typical - 1) * within
+    return min(1.0, max(0.0, (between - within) / spread)) if spread > 0 else 0.0
+
+
+def _errors(study: Study, sheet: Sheet) -> dict[str, Any]:
+    contexts = int(sheet.clusters.max()) + 1
+    found: dict[str, Any] = {"test_rows": len(sheet.clusters), "contexts": max(2, contexts)}
+    pair = _compared(study, sheet)
+    if not pair:
+        return found
+    seeds = min(len(item.wrong) for item in pair)
+    rate = float(pair[0].wrong.mean())
+    found["seeds"] = seeds
+    if not 0 < rate < 1:
+        return found
+    found["base_error"] = rate
+    if seeds > 1:
+        found["seed_sd"] = float(
+            np.sqrt(max(0.0, float(np.mean([np.subtract(*seed_variances(item.wrong)) for item in pair]))))
+        )
+        found["seed_correlation"] = float(np.clip(np.mean([_agreement(item.wrong, item.wrong) for item in pair]), 0, 1))
+    if len(pair) == 2:
+        other = float(pair[1].wrong.mean())
+        difference = pair[0].wrong.mean(axis=0) - pair[1].wrong.mean(axis=0)
+        found["icc"] = intra_cluster_correlation(difference, sheet.clusters)
+        found["row_correlation"] = float(np.clip(_agreement(pair[0].wrong, pair[1].wrong), 0, 1))
+        # With one seed nothing is known of it: versions of one arm agree at least as much as those of two.
+        found.setdefault("seed_correlation", found["row_correlation"])
+        found["row_correlation"] = min(found["row_correlation"], found["seed_correlation"])
+        found["full_after"] = max(1, round(pair[1].examples))
+        if 0 < other < 1:
+            found["reduction"] = 1 - other / rate
+    return found
+
+
+def _compared(study: Study, sheet: Sheet) -> list[Scored]:
+    arms = list(dict.fromkeys(item.arm for item in sheet.scored))
+    if not arms:
+        return []
+    first = next((arm for arm in arms if not study.shows_model(arm)), arms[0])
+    others = [arm for arm in arms if arm != first]
+    second = next((arm for arm in reversed(others) if study.arms[arm] == "dynamic"), others[-1] if others else None)
+    rounds = [{item.round: item for item in sheet.scored if item.arm == arm} for arm in (first, second) if arm]
+    shared = set.intersection(*map(set, rounds))
+    return [items[max(shared)] for items in rounds] if shared else [rounds[0][max(rounds[0])]]
+
+
+def _agreement(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """The mean correlation (phi) of the errors of two versions on the same row, over pairs of different seeds."""
+    scaled = []
+    for wrong in (first, second):
+        about = wrong - wrong.mean(axis=1, keepdims=True)
+        spread = np.sqrt((about**2).mean(axis=1, keepdims=True))
+        scaled.append(np.divide(about, spread, out=np.zeros_like(about), where=spread > 0))
+    products = scaled[0] @ scaled[1].T / first.shape[1]
+    if first is second:
+        products = products[~np.eye(len(first), dtype=bool)]
+    return float(products.mean())
+
+
+def _work(study: Study) -> dict[str, float | int | str]:
+    examples = study.examples[study.examples["state"] == "accepted"]
+    found: dict[str, float | int | str] = {"currency": study.currency}
+    if len(examples):
+        found["writers"] = max(1, round(float(examples.groupby("arm")["writer"].nunique().mean())))
+        found["votes"] = len(study.votes) / len(examples)
+    fooled = examples["fooled"].fillna(False).astype(bool)
+    if len(shown := examples["fooled"].dropna()):
+        found["vmer"] = float(shown.astype(bool).mean())
+    base, paid, vote = (
+        _mean(examples.loc[~fooled, "cost"]),
+        _mean(examples.loc[fooled, "cost"]),
+        _mean(study.votes["cost"]),
+    )
+    if base is not None:
+        found["base_pay"] = base
+        if paid is not None:
+            found["fooling_bonus"] = max(0.0, paid - base)
+    if vote is not None:
+        found["validation_pay"] = vote
+    return found
+
+
+def _mean(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return float(known.mean()) if len(known) else None

@@ -1,0 +1,58 @@
+"""What more examples, or more hours, still bring: the slope of the error over the latest rounds. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from collection.analytics.fits import Floats
+from collection.analytics.metrics import Estimate, missing
+
+WINDOW = 5
+UNMOVED = "every draw gave the same, so chance cannot be told: the interval has no width"
+
+
+def slopes(spent: Floats, window: int = WINDOW) -> Floats:
+    """The weights that turn errors into how fast they fell, per unit of ``spent`` [rounds]: [rounds, rounds].
+
+    Row k is the least-squares slope over the latest ``window`` rounds up to k, with its sign turned; nothing but zeros
+    where there are no two different amounts. A line over rounds is told from noise long before one step is.
+    """
+    found = np.zeros((len(spent), len(spent)))
+    for last in range(1, len(spent)):
+        rounds = slice(max(0, last + 1 - window), last + 1)
+        about = spent[rounds] - spent[rounds].mean()
+        if about.any():
+            found[last, rounds] = -about / (about @ about)
+    return found
+
+
+def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = "examples") -> list[Estimate]:
+    """How much the error fell for every ``per`` of ``spent`` about each round, with percentile intervals.
+
+    ``spent`` and ``errors`` are [rounds], ``draws`` [draws, rounds] of errors; rounds go together within a draw, so
+    what they share (the same test rows) cancels. ``n`` counts the rounds of the window. ``spent`` may be NaN.
+    """
+    if not np.isfinite(spent).all():
+        return [missing(0, f"the {what} are not known for every round")] * len(spent)
+    weights = slopes(spent)
+    # What rounding leaves of equal errors must not look like a gain.
+    values = np.round(weights @ errors * per, 12)
+    low, high = np.round(np.quantile(draws @ weights.T, [0.025, 0.975], axis=0) * per, 12)
+    found = []
+    for index, row in enumerate(weights):
+        count = min(index + 1, WINDOW)
+        if not row.any():
+            found.append(missing(0, f"a gain needs two rounds with different {what}"))
+        else:
+            method = f"least-squares slope over {count} rounds, percentile bootstrap"
+            limit = UNMOVED if low[index] == high[index] else ""
+            found.append(Estimate(count, float(values[index]), float(low[index]), float(high[index]), method, limit))
+    return found
+
+
+def last_clear(found: Sequence[Estimate]) -> int | None:
+    """The index of the last gain whose interval lies above zero; None if there is none."""
+    clear = [index for index, item in enumerate(found) if item.low is not None and item.low > 0]
+    return clear[-1] if clear else None

@@ -1,0 +1,168 @@
+"""Where returns diminish: the curve of an arm's errors, its end, what examples still bring, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from collection.analytics.asymptotes import floor_interval
+from collection.analytics.fits import (
+    CURVES,
+    FEWEST_FOR_CURVES,
+    FEWEST_ROUNDS,
+    Choice,
+    Evidence,
+    Fits,
+    Floats,
+)
+from collection.analytics.forecasts import AHEAD, back_test, examples_to_reach, forecast
+from collection.analytics.gains import UNMOVED, gains
+from collection.analytics.metrics import Estimate, missing, untold
+
+_PER = 100.0
+_BY_REFITS = "percentile bootstrap of the fits"
+_BY_PROFILE = "profile likelihood over both curves, calibrated by simulation"
+# An interval that reaches this near to the last error says no more than that errors will not grow.
+_NEAR = 0.95
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The chosen curve of one arm on one test set. ``scale`` and ``shape`` are those of its formula (missing where it
+    has none), ``curve`` is the fitted error at each round [rounds], ``forecast`` pairs numbers of examples with
+    the errors to be measured there, ``targets`` errors with the examples for them."""
+
+    choice: Choice
+    scale: Estimate
+    shape: Estimate
+    next_gain: Estimate
+    curve: tuple[Estimate, ...]
+    forecast: tuple[tuple[float, Estimate], ...]
+    back_test: tuple[Estimate, ...]
+    targets: tuple[tuple[float, Estimate], ...]
+
+
+@dataclass(frozen=True)
+class Returns:
+    """All that is said of one arm on one test set; gains and errors [rounds]. ``fitted`` is None with too few."""
+
+    errors: tuple[Estimate, ...]
+    gains: tuple[Estimate, ...]
+    hourly_gains: tuple[Estimate, ...]
+    floor: Estimate
+    fitted: Fitted | None
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Returns:
+        """What ``dataclasses.asdict`` made plain, JSON's lists for tuples included."""
+        fitted = plain["fitted"]
+        return cls(
+            errors=_estimates(plain["errors"]),
+            gains=_estimates(plain["gains"]),
+            hourly_gains=_estimates(plain["hourly_gains"]),
+            floor=Estimate(**plain["floor"]),
+            fitted=None
+            if fitted is None
+            else Fitted(
+                choice=Choice(**fitted["choice"]),
+                scale=Estimate(**fitted["scale"]),
+                shape=Estimate(**fitted["shape"]),
+                next_gain=Estimate(**fitted["next_gain"]),
+                curve=_estimates(fitted["curve"]),
+                forecast=_pairs(fitted["forecast"]),
+                back_test=_estimates(fitted["back_test"]),
+                targets=_pairs(fitted["targets"]),
+            ),
+        )
+
+
+def _estimates(plain: Iterable[Mapping[str, Any]]) -> tuple[Estimate, ...]:
+    return tuple(Estimate(**item) for item in plain)
+
+
+def _pairs(plain: Iterable[tuple[float, Mapping[str, Any]]]) -> tuple[tuple[float, Estimate], ...]:
+    return tuple((at, Estimate(**item)) for at, item in plain)
+
+
+def returns_of(
+    n: Floats, errors: Floats, draws: Floats, hours: Floats, targets: Sequence[float], seed: int, ahead: int = AHEAD
+) -> Returns:
+    """Returns of one arm: ``n`` examples, ``errors`` and ``hours`` [rounds], ``draws`` [draws, rounds] of errors.
+
+    Scatter about the curve beyond what the draws explain is added to them first. Raises ValueError where n does not
+    grow from round to round or anything but ``hours`` is not finite.
+    """
+    if not (np.isfinite(n).all() and np.isfinite(errors).all() and np.isfinite(draws).all()):
+        raise ValueError("n, errors and draws must be finite")
+    if n[0] <= 0 or not (np.diff(n) > 0).all():
+        raise ValueError("n must be above 0 and grow from round to round")
+    random = np.random.default_rng(seed)
+    found = Evidence.of(n, errors, draws, random)
+    held_out = found.held_out()
+    choice = held_out.choose(len(n)) if len(n) >= FEWEST_ROUNDS else None
+    floor = floor_of(found, choice)
+    fitted = None
+    if choice is not None:
+        coming = n[-1] + float(np.median(np.diff(n))) * np.arange(1, ahead + 1)
+        point, refits = found.fit(choice.family), found.refit(choice.family)
+        fitted = Fitted(
+            choice=choice,
+            scale=_parameter(point, point.scale, refits.scale, len(n)),
+            shape=_parameter(point, point.shape, refits.shape, len(n)),
+            next_gain=next_gain(found, choice.family),
+            curve=tuple(_percentiles(point.at(n)[0], refits.at(n), len(n), _BY_REFITS)),
+            forecast=tuple(zip(coming.tolist(), forecast(found, choice.family, coming, random), strict=True)),
+            back_test=tuple(back_test(n, errors, draws, held_out, random, ahead)),
+            targets=tuple((error, _reach(error, point, refits, n, floor)) for error in targets),
+        )
+    return Returns(
+        errors=tuple(_percentiles(errors, found.draws, len(n), "percentile bootstrap over contexts and seeds")),
+        gains=tuple(gains(n, errors, found.draws, _PER)),
+        hourly_gains=tuple(gains(hours, errors, found.draws, 1.0, "hours")),
+        floor=floor,
+        fitted=fitted,
+    )
+
+
+def floor_of(found: Evidence, choice: Choice | None) -> Estimate:
+    """The error that the chosen curve tends to, missing where the data cannot tell: too few rounds, a straight line
+    predicts as well, or every floor from 0 to (nearly) the last error agrees with them."""
+    rounds = len(found.n)
+    if choice is None or rounds < FEWEST_FOR_CURVES:
+        return missing(rounds, f"a curve with a floor needs {FEWEST_FOR_CURVES} rounds")
+    if choice.family not in CURVES:
+        return untold(rounds, "data cannot tell: a straight line predicts later rounds as well as a curve with a floor")
+    floor = floor_interval(found)
+    if floor.low <= 0 and floor.high >= _NEAR * found.errors[-1]:
+        return untold(rounds, f"data cannot tell: every floor from 0% to {floor.high:.1%} agrees with the errors")
+    value = float(found.fit(choice.family).floor[0])
+    return Estimate(rounds, value, min(value, floor.low), max(value, floor.high), _BY_PROFILE)
+
+
+def next_gain(found: Evidence, family: str) -> Estimate:
+    """How fast the fitted curve falls after the last round, in errors for every 100 examples."""
+    last = found.n[-1:]
+    gain, drawn = found.fit(family).gain(last)[0] * _PER, found.refit(family).gain(last) * _PER
+    return _percentiles(gain, drawn, len(found.n), _BY_REFITS)[0]
+
+
+def _reach(error: float, point: Fits, refits: Fits, n: Floats, floor: Estimate) -> Estimate:
+    if point.family not in CURVES:
+        return untold(len(n), "data cannot tell: a straight line predicts later rounds as well as any curve")
+    return examples_to_reach(error, point, refits, n, floor.low or 0.0)
+
+
+def _parameter(point: Fits, value: Floats, drawn: Floats, rounds: int) -> Estimate:
+    if point.family not in CURVES:
+        return untold(rounds, "no curve was chosen")
+    return _percentiles(value, drawn[:, None], rounds, _BY_REFITS)[0]
+
+
+def _percentiles(values: Floats, drawn: Floats, n: int, method: str) -> list[Estimate]:
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    low, high = np.minimum(low, values), np.maximum(high, values)
+    ends = zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [Estimate(n, *found, method, UNMOVED if found[1] == found[2] else "") for found in ends]

@@ -1,0 +1,319 @@
+"""The section on diminishing returns: for each arm and test set the curve, its end, gains, and what comes next."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from collection.analytics import charts
+from collection.analytics.fits import FAMILIES
+from collection.analytics.forecasts import AHEAD
+from collection.analytics.gains import WINDOW, last_clear
+from collection.analytics.metrics import Estimate, missing
+from collection.analytics.parts import Parts, digest
+from collection.analytics.returns import Returns, returns_of
+from collection.analytics.scored import Sheet, sheets
+from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
+from collection.analytics.series import Series, series_of
+from collection.analytics.study import Study
+
+_CODE = 1
+_ACCURACY_STEP, _TARGETS = 5, 3
+_FORMULAS = {
+    "constant": "a",
+    "linear": "c + a·n",
+    "power": "floor + a·n^-b",
+    "exponential": "floor + a·exp(-n/b)",
+}
+_BOTH = (Column("test_set", "Test set"), Column("arm", "Arm"))
+_GAIN = f"Least-squares slope over the latest {WINDOW} rounds; percentile bootstrap over contexts and training seeds."
+
+
+@dataclass(frozen=True)
+class _Told:
+    sheet: Sheet
+    series: Series
+    returns: Returns
+
+    @property
+    def row(self) -> dict[str, Cell]:
+        return {"test_set": self.sheet.name, "arm": self.series.arm}
+
+
+def section(study: Study, options: Options, parts: Parts) -> Section:
+    """Whether more examples still help, and where errors would end, per arm and test set."""
+    told: list[_Told] = []
+    limits: list[str] = []
+    for sheet in sheets(study):
+        found = series_of(study, sheet, options.draws, options.seed)
+        if not found:
+            limits.append(f"No trained version was scored on {sheet.name} yet.")
+        for series in found:
+            if not (np.diff(series.n) > 0).all():
+                limits.append(f"{series.arm} on {sheet.name}: two rounds were trained on equally many examples.")
+                continue
+            told.append(_Told(sheet, series, _returns(series, sheet, options, parts)))
+    if not len(study.test_items):
+        limits.append("There is no test set with rows, and without one errors are not known.")
+    limits.extend(_limits(told))
+    return Section(
+        id="diminishing-returns",
+        title="Where returns diminish",
+        findings=tuple(sentence for item in told for sentence in _findings(item)),
+        tables=_tables(told) if told else (),
+        charts=tuple(_charts(told, list(study.arms))),
+        limits=tuple(dict.fromkeys(limits)),
+    )
+
+
+def _returns(series: Series, sheet: Sheet, options: Options, parts: Parts) -> Returns:
+    targets = _targets(float(series.errors[-1]))
+    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets)
+    name = f"returns-{sheet.slug}-{series.arm}"
+
+    def compute() -> dict[str, Any]:
+        return dataclasses.asdict(
+            returns_of(series.n, series.errors, series.draws, series.hours, targets, options.seed)
+        )
+
+    return Returns.from_plain(parts(name, key, compute))
+
+
+def _targets(error: float) -> list[float]:
+    """The error rates of the next accuracies in whole steps of 5 points."""
+    first = int(np.floor((1 - error) * 100 / _ACCURACY_STEP + 1e-9)) + 1
+    steps = [_ACCURACY_STEP * step for step in range(first, first + _TARGETS)]
+    return [round(1 - step / 100, 2) for step in steps if step < 100]
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def _findings(item: _Told) -> list[str]:
+    series, returns = item.series, item.returns
+    where, floor = f"{series.arm} on {item.sheet.name}", returns.floor
+    found = []
+    if floor.value is not None and floor.low is not None and floor.high is not None:
+        ends = f"between {floor.low:.1%} and {floor.high:.1%}"
+        found.append(
+            f"{where}: with ever more examples of this kind, errors would end {ends}, going by the curve so far."
+        )
+    else:
+        found.append(f"{where}: we cannot tell where errors would end ({_why(floor)}).")
+    last, clear = returns.gains[-1], last_clear(returns.gains)
+    if last.low is None or last.high is None or last.value is None:
+        found.append(f"{where}: we cannot tell what more examples bring ({_why(last)}).")
+    elif last.low > 0:
+        gain = f"{last.value:.2%} of the test rows ({last.low:.2%} to {last.high:.2%})"
+        found.append(f"{where}: examples still helped at the end; the latest rounds' gain for 100 of them was {gain}.")
+    elif last.high < 0:
+        found.append(f"{where}: errors grew over the latest rounds.")
+    else:
+        since = "in any round" if clear is None else f"after round {series.rounds[clear]}"
+        found.append(
+            f"{where}: we cannot tell whether examples still helped {since}: the gain's interval includes zero."
+        )
+    return found
+
+
+def _why(figure: Estimate) -> str:
+    return figure.limit.partition(": ")[2] or figure.limit
+
+
+def _limits(told: Sequence[_Told]) -> list[str]:
+    limits = [
+        "Curves leave out the base version, which had no examples: a power law has no value there.",
+        "A floor or forecast holds if collecting goes on as before: the same kinds of writers, contexts and model.",
+    ]
+    for item in told:
+        where = f"{item.series.arm} on {item.sheet.name}"
+        if item.series.single:
+            limits.append(
+                f"{where}: rounds with one training seed; intervals rest on test rows and scatter about the curve."
+            )
+        if item.series.one_context:
+            limits.append(f"{where}: all test rows are of one context, so intervals leave out the choice of test rows.")
+        if item.returns.fitted is None:
+            limits.append(f"{where}: too few rounds for a curve, {len(item.series.n)}.")
+    return limits if told else []
+
+
+# --- Tables ---------------------------------------------------------------------------------------
+
+
+def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
+    fitted = [(item, item.returns.fitted) for item in told if item.returns.fitted is not None]
+    return (
+        Table(
+            "returns-fits",
+            "The curve that predicted later rounds best, and where it ends",
+            (
+                *_BOTH,
+                Column("curve", "Curve"),
+                Column("formula", "Error after n examples"),
+                Column("floor", "Floor", "share"),
+                Column("scale", "a"),
+                Column("shape", "b"),
+                Column("next_gain", "Fewer errors for the next 100 examples, by the curve", "share"),
+            ),
+            tuple(_fit_row(item) for item in told),
+            "Weighted least squares; the curve is chosen by predicting later rounds from earlier ones (Tashman 2000). "
+            "Floor: every floor under either curve that a likelihood ratio, its null simulated, does not reject.",
+            ("The floor's interval allows for either curve; the other intervals are about the chosen one.",),
+        ),
+        Table(
+            "returns-held-out",
+            "How far each curve missed later rounds",
+            (
+                *_BOTH,
+                Column("curve", "Curve"),
+                Column("miss", "Typical miss", "share"),
+                Column("predictions", "Predictions"),
+            ),
+            tuple(
+                item.row
+                | {"curve": FAMILIES[family], "miss": float(np.sqrt(loss)), "predictions": made.choice.predictions}
+                for item, made in fitted
+                for family, loss in made.choice.losses.items()
+            ),
+            "Root of the weighted mean square over every fit to the first rounds and every round after them.",
+        ),
+        Table(
+            "returns-gains",
+            "What examples and hours brought, round by round",
+            (
+                *_BOTH,
+                Column("round", "Round"),
+                Column("examples", "Examples", "examples"),
+                Column("gain", "Fewer errors for 100 examples", "share"),
+                Column("hourly_gain", "Fewer errors for an hour of work", "share"),
+            ),
+            tuple(
+                item.row | {"round": number, "examples": float(count), "gain": gain, "hourly_gain": hourly}
+                for item in told
+                for number, count, gain, hourly in zip(
+                    item.series.rounds, item.series.n, item.returns.gains, item.returns.hourly_gains, strict=True
+                )
+            ),
+            _GAIN + " Hours are of writing and validating.",
+            ("Each interval holds by itself with 95%; of twenty, one may be expected to miss.",),
+        ),
+        Table(
+            "returns-errors",
+            "Errors, fitted and forecast",
+            (
+                *_BOTH,
+                Column("examples", "Examples", "examples"),
+                Column("error", "Error", "share"),
+                Column("fitted", "Curve", "share"),
+                Column("forecast", "Forecast", "share"),
+            ),
+            tuple(row for item in told for row in _error_rows(item)),
+            "Errors and curve: percentile bootstrap over contexts and training seeds. Forecast: of what will be "
+            "measured on the same test rows, from fits to redrawn rounds and the scatter of a new one.",
+        ),
+        Table(
+            "returns-back-test",
+            "How often forecasts made before were right",
+            (*_BOTH, Column("ahead", "Rounds ahead"), Column("inside", "Inside the interval", "share")),
+            tuple(
+                item.row | {"ahead": index, "inside": inside}
+                for item, made in fitted
+                for index, inside in enumerate(made.back_test, start=1)
+            ),
+            "Each past round forecast from the rounds before it alone, curve chosen anew; Wilson's interval.",
+            ("95 of 100 should be inside. Forecasts of one round from different rounds are not independent.",),
+        ),
+        Table(
+            "returns-targets",
+            "Examples it would take to reach an accuracy",
+            (*_BOTH, Column("accuracy", "Accuracy", "share"), Column("needed", "Examples in all", "examples")),
+            tuple(
+                item.row | {"accuracy": 1 - error, "needed": needed}
+                for item, made in fitted
+                for error, needed in made.targets
+            ),
+            "The chosen curve, solved for n; percentile bootstrap of its fits.",
+        ),
+    )
+
+
+def _fit_row(item: _Told) -> Mapping[str, Cell]:
+    made = item.returns.fitted
+    if made is None:
+        none = missing(len(item.series.n), "too few rounds for a curve")
+        return (
+            item.row
+            | {"curve": "", "formula": "", "floor": item.returns.floor}
+            | dict.fromkeys(("scale", "shape", "next_gain"), none)
+        )
+    family = made.choice.family
+    return item.row | {
+        "curve": FAMILIES[family],
+        "formula": _FORMULAS[family],
+        "floor": item.returns.floor,
+        "scale": made.scale,
+        "shape": made.shape,
+        "next_gain": made.next_gain,
+    }
+
+
+def _error_rows(item: _Told) -> list[Mapping[str, Cell]]:
+    made = item.returns.fitted
+    curve: Sequence[Estimate | None] = made.curve if made is not None else [None] * len(item.series.n)
+    rows: list[Mapping[str, Cell]] = [
+        item.row | {"examples": float(count), "error": error, "fitted": fitted, "forecast": None}
+        for count, error, fitted in zip(item.series.n, item.returns.errors, curve, strict=True)
+    ]
+    if made is not None:
+        rows += [
+            item.row | {"examples": count, "error": None, "fitted": None, "forecast": estimate}
+            for count, estimate in made.forecast
+        ]
+    return rows
+
+
+# --- Charts ---------------------------------------------------------------------------------------
+
+
+def _charts(told: Sequence[_Told], arms: Sequence[str]) -> list[Chart]:
+    series = charts.by_series("arm", "Arm", arms)
+    found = []
+    for slug, name in dict.fromkeys((item.sheet.slug, item.sheet.name) for item in told):
+        errors = charts.fitted(
+            charts.axis("examples", "Examples trained on"),
+            charts.axis("error", "Errors on the test set", share=True),
+            "fitted",
+            "forecast",
+            series,
+        )
+        gains = charts.lines(
+            charts.axis("round", "Round"),
+            charts.axis("gain", "Fewer errors for 100 more examples", share=True, axis={"format": ".1%"}),
+            series,
+        )
+        gains["layer"].append(charts.level(0))
+        about = f"on {name}, a colour an arm"
+        found += [
+            Chart(
+                f"returns-errors-{slug}",
+                f"Errors, curve and forecast: {name}",
+                f"Errors against examples {about}: points with 95% intervals, the fitted curve with its band, and "
+                f"dashed the next {AHEAD} rounds.",
+                "returns-errors",
+                charts.only(errors, "test_set", name),
+            ),
+            Chart(
+                f"returns-gains-{slug}",
+                f"What 100 more examples brought: {name}",
+                f"Gain by round {about}, with 95% bands. Where a band includes the dashed line at zero, we cannot tell "
+                "whether more examples still helped.",
+                "returns-gains",
+                charts.only(gains, "test_set", name),
+            ),
+        ]
+    return found

@@ -1,0 +1,198 @@
+"""The section on diminishing returns: what it says of curves that are known, and of data that say little."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import linregress
+
+from benchmarks.coverage_cases.returns import CASES
+from collection.analytics.fits import fit
+from collection.analytics.forecasts import examples_to_reach, within
+from collection.analytics.gains import gains, last_clear
+from collection.analytics.metrics import Estimate
+from collection.analytics.parts import afresh
+from collection.analytics.returns import returns_of
+from collection.analytics.returns_section import section
+from collection.analytics.scored import sheets
+from collection.analytics.sections import Cell, Options, Section
+from collection.analytics.series import drawn_errors, series_of
+from collection.analytics.study import Study, table
+from tests.collection.analytics.studies_returns import ARMS, CURVES, curved_study
+
+QUICK = Options(draws=200)
+N = np.arange(1, 13) * 500.0
+
+
+def figures(made: Section) -> list[Estimate]:
+    return [cell for each in made.tables for row in each.rows for cell in row.values() if isinstance(cell, Estimate)]
+
+
+def rows(made: Section, name: str) -> list[dict[str, Cell]]:
+    return [dict(row) for each in made.tables if each.id == name for row in each.rows]
+
+
+def test_a_gain_is_the_slope_of_the_latest_five_rounds() -> None:
+    random = np.random.default_rng(1)
+    errors = random.uniform(0.2, 0.3, 12)
+    found = gains(N, errors, errors + random.normal(0, 0.01, (300, 12)), 100)
+    assert found[-1].value == pytest.approx(-100 * linregress(N[-5:], errors[-5:]).slope)
+    assert found[1].value == pytest.approx(-100 * linregress(N[:2], errors[:2]).slope)
+    assert found[0].value is None
+    assert all(item.n == 5 for item in found[4:])
+
+
+def test_what_moves_all_rounds_alike_does_not_blur_a_gain() -> None:
+    errors = 0.3 - N * 1e-5
+    shifts = np.random.default_rng(1).normal(0, 0.2, (300, 1))
+    found = gains(N, errors, errors + shifts, 100)[-1]
+    assert (found.low, found.high) == pytest.approx((0.001, 0.001))
+
+
+def test_the_last_clear_gain_is_the_last_above_zero() -> None:
+    ends = [(0.1, 0.2), (-0.1, 0.2), (0.01, 0.2), (-0.1, 0.1)]
+    found = [Estimate(5, 0.1, low, high) for low, high in ends]
+    assert last_clear(found) == 2
+    assert last_clear(found[1:2]) is None
+
+
+def test_hours_that_are_not_known_give_no_gain() -> None:
+    found = gains(np.array([1.0, np.nan]), np.array([0.3, 0.2]), np.ones((10, 2)), 1.0, "hours")
+    assert [item.value for item in found] == [None, None]
+    assert "hours are not known" in found[0].limit
+
+
+def test_examples_for_an_error_are_given_only_where_all_of_the_interval_gets_there() -> None:
+    errors = 0.1 + 4 * N**-0.5
+    random = np.random.default_rng(1)
+    point, even = fit("power", N, errors[None], np.ones(12)), np.ones(12)
+    precise = fit("power", N, errors + random.normal(0, 1e-4, (300, 12)), even)
+    found = examples_to_reach(0.14, point, precise, N, 0.0)
+    assert found.value == pytest.approx(10_000, rel=0.01)
+    assert within(found, 10_000)
+    assert "fitted floor (10.0% errors) is above" in examples_to_reach(0.05, point, precise, N, 0.0).limit
+    assert "every floor" in examples_to_reach(0.05, point, precise, N, 0.08).limit
+    rough = fit("power", N, errors + random.normal(0, 0.02, (300, 12)), even)
+    assert "cannot tell" in examples_to_reach(0.11, point, rough, N, 0.0).limit
+
+
+def test_draws_have_the_variance_of_contexts_and_seeds() -> None:
+    random = np.random.default_rng(2)
+    clusters = np.repeat(np.arange(200), 3)
+    rates = 0.3 + random.normal(0, 0.03, (1, 8, 1))
+    wrong = random.random((1, 8, 600)) < rates
+    errors, draws = drawn_errors(list(wrong), clusters, 4000, 0)
+    assert errors[0] == pytest.approx(wrong.mean())
+    by_context = np.bincount(clusters, weights=wrong[0].mean(axis=0)) / 3
+    seeds = np.var(wrong[0].mean(axis=1), ddof=1) - np.var(wrong[0], axis=0, ddof=1).mean() / 600
+    assert np.var(draws) == pytest.approx(np.var(by_context, ddof=1) / 200 + seeds / 8, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def told() -> Section:
+    return section(curved_study(rounds=20, quota=450, rows=766, contexts=100, seeds=5), QUICK, afresh)
+
+
+def test_the_section_tells_of_every_arm_and_its_figures_hold_the_truth(told: Section) -> None:
+    assert [row["arm"] for row in rows(told, "returns-fits")] == list(ARMS)
+    for row in rows(told, "returns-fits"):
+        floor = row["floor"]
+        assert isinstance(floor, Estimate)
+        assert floor.value is None or within(floor, CURVES[str(row["arm"])][0])
+    gained = [row for row in rows(told, "returns-gains") if row["round"] == 5]
+    for row in gained:
+        for name in ("gain", "hourly_gain"):
+            figure = row[name]
+            assert isinstance(figure, Estimate)
+            assert figure.low is not None
+            assert figure.low > 0
+    assert len({item.id for item in [*told.tables, *told.charts]}) == len(told.tables) + len(told.charts)
+
+
+def test_gain_per_hour_counts_writing_and_votes() -> None:
+    study = curved_study(rounds=3, seeds=2, seconds=1800)
+    series = series_of(study, next(sheets(study)), 50, 0)[0]
+    # Four texts and eight votes of half an hour each round.
+    assert series.hours.tolist() == [6, 12, 18]
+
+
+def test_the_same_study_and_seed_give_the_same_section_and_a_part_that_is_stored_is_not_made_again() -> None:
+    study, kept = curved_study(rounds=6), {}
+
+    def store(name: str, key: str, compute: Any) -> Any:
+        if (name, key) not in kept:
+            kept[name, key] = json.loads(json.dumps(compute()))
+        return kept[name, key]
+
+    first = section(study, QUICK, store)
+    assert len(kept) == 3
+    assert section(study, QUICK, store) == first == section(study, QUICK, afresh)
+    assert len(kept) == 3
+
+
+def empty(study: Study, *names: str) -> Study:
+    changes: dict[str, Any] = {name: table(name, []) for name in names}
+    return dataclasses.replace(study, **changes)
+
+
+POOR = {
+    "one round": lambda: curved_study(rounds=1),
+    "three rounds": lambda: curved_study(rounds=3),
+    "five rounds": lambda: curved_study(rounds=5),
+    "one arm": lambda: curved_study(rounds=6, arms={"dynamic": "dynamic"}),
+    "one seed": lambda: curved_study(rounds=7, seeds=1),
+    "one context": lambda: curved_study(rounds=6, contexts=1),
+    "one context and seed": lambda: curved_study(rounds=6, contexts=1, seeds=1),
+    "one label": lambda: curved_study(rounds=6, labels=lambda index: "yes"),
+    "all wrong": lambda: curved_study(rounds=7, wrong=lambda arm, number: 1.0),
+    "none wrong": lambda: curved_study(rounds=7, wrong=lambda arm, number: 0.0),
+    "errors grow": lambda: curved_study(rounds=7, wrong=lambda arm, number: 0.2 + 0.02 * number),
+    "no times": lambda: curved_study(rounds=6, seconds=float("nan")),
+    "rounds without version": lambda: curved_study(rounds=8, skip=(("static", 3), ("dynamic", 8))),
+    "no test set": lambda: empty(curved_study(rounds=4), "test_sets", "test_items", "evaluations"),
+    "empty test set": lambda: empty(curved_study(rounds=4), "test_items"),
+    "no version": lambda: empty(curved_study(rounds=4), "versions", "evaluations"),
+    "no examples": lambda: empty(curved_study(rounds=6), "examples", "votes"),
+    "no votes": lambda: empty(curved_study(rounds=6), "votes"),
+}
+
+
+@pytest.mark.parametrize("name", POOR)
+def test_poor_data_give_figures_with_limits_and_never_a_number_that_is_none(name: str) -> None:
+    made = section(POOR[name](), QUICK, afresh)
+    json.dumps(made.to_plain(), allow_nan=False)
+    assert made.findings or made.limits
+    for figure in figures(made):
+        if figure.value is None:
+            assert figure.limit
+        else:
+            assert figure.low is not None
+            assert figure.high is not None
+            assert figure.low <= figure.value <= figure.high
+
+
+def test_rounds_trained_on_equally_many_examples_are_told_of() -> None:
+    study = curved_study(rounds=6)
+    versions = study.versions.assign(rows=100)
+    made = section(dataclasses.replace(study, versions=versions), QUICK, afresh)
+    assert any("equally many" in limit for limit in made.limits)
+    with pytest.raises(ValueError, match="grow"):
+        returns_of(np.array([1.0, 1.0]), np.zeros(2), np.zeros((5, 2)), np.zeros(2), [], 0)
+
+
+def test_with_one_seed_the_section_says_what_its_intervals_are_about() -> None:
+    made = section(curved_study(rounds=7, seeds=1), QUICK, afresh)
+    assert any("one training seed" in limit for limit in made.limits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in CASES if "20-rounds" in name])
+def test_intervals_hold_the_truth(name: str) -> None:
+    found = [CASES[name](np.random.default_rng([3, index])) for index in range(30)]
+    held = [held for item in found for held in item.intervals.values() if held is not None]
+    # Of 30 intervals at 95%, fewer than 25 hold the truth once in 2,000 times.
+    assert sum(held) >= len(held) - 5
