@@ -39,7 +39,8 @@ def study(
     """
     random = np.random.default_rng(seed)
     gain = {"non-adversarial": 0.05, "static": 0.05, "dynamic": 0.08} if gains is None else gains
-    examples, votes = [], []
+    examples: list[dict[str, Any]] = []
+    votes: list[dict[str, Any]] = []
     for arm in arms:
         for number in range(1, rounds + 1):
             for index in range(quota):
@@ -92,8 +93,8 @@ def study(
     items, evaluations = [], []
     for name in test_sets:
         for index in range(test_rows):
-            at = f"test context {context[index]}" if test_contexts else ""
-            items.append({"test_set": name, "index": index, "context": at, "label": labels[gold[index]]})
+            where = f"test context {context[index]}" if test_contexts else ""
+            items.append({"test_set": name, "index": index, "context": where, "label": labels[gold[index]]})
         for version in versions:
             skill = min(0.6 + gain.get(str(version["arm"]), 0.0) * int(str(version["round"])), 0.97)
             score = np.log(skill / (1 - skill)) + hard + each + random.logistic(0, 1, test_rows)
