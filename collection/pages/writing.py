@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotators.enrolment import enrolment_in
 from annotators.models import Annotator
 from collection import assignment, drafts, standing, submission
+from collection.access import sees_console
 from collection.errors import Invalid, Refused
 from collection.models import Assignment, Attempt, Experiment, Round
 from collection.pages.login import login_keeps_text, typed_in
@@ -153,14 +154,17 @@ def _page(request: HttpRequest, experiment: Experiment, who: Annotator, said: Sa
     """The whole page, or for htmx all but its frame."""
     held = assignment.held_assignment(experiment, who)
     round_: Round | None
+    if said.refusal is None and sees_console(who, experiment):
+        return sent_home(request, experiment)
     if held is not None:
         arm, round_ = held.round.arm, held.round
     else:
         standing_in = enrolment_in(experiment.key, who)
         if standing_in is None:
             return sent_home(request, experiment)
-        arm = experiment.arms.get(slug=standing_in.group)
-        round_ = Round.objects.filter(arm=arm, state=RoundState.OPEN).first()
+        in_arm = Round.objects.filter(arm__experiment=experiment, arm__slug=standing_in.group)
+        round_ = in_arm.filter(state=RoundState.OPEN).select_related("arm").first()
+        arm = round_.arm if round_ is not None else experiment.arms.get(slug=standing_in.group)
     so_far = standing.progress(arm, who, round_)
     page: dict[str, Any] = {
         "experiment": experiment,

@@ -39,6 +39,7 @@ MATRIX: dict[str, str] = {
     "POST login/": EVERYBODY,
     "POST logout/": "llllllll",
     "POST language/setlang/": EVERYBODY,
+    "GET admin/login/": "llllllll",
     "GET ": LOGGED_IN,
     "GET join/<str:secret>/": "l-------",
     "POST join/<str:secret>/": "l-------",
