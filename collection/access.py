@@ -66,10 +66,16 @@ def sees_console(annotator: Annotator, experiment: Experiment) -> bool:
 
 def allowed(user: User, slug: str, right: Right) -> Experiment:
     """The experiment, if somebody has that right in it. Raises NotYours alike if not and if there is none."""
+    return admitted(user, slug, right)[0]
+
+
+def admitted(user: User, slug: str, right: Right) -> tuple[Experiment, frozenset[Right]]:
+    """The same, with all the rights that somebody has in it."""
     experiment = Experiment.objects.filter(slug=slug).select_related("task", "base_version").first()
-    if experiment is None or right not in rights(user, experiment):
+    granted = rights(user, experiment) if experiment is not None else frozenset()
+    if experiment is None or right not in granted:
         raise NotYours("experiment")
-    return experiment
+    return experiment, granted
 
 
 def may_join(user: AbstractBaseUser, experiment: Experiment) -> bool:

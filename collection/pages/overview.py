@@ -13,11 +13,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from collection import experiments
-from collection.access import Right, rights
+from collection.access import Right
 from collection.errors import Refused
-from collection.grid import last_events, rounds_by_arm, versions_by_test_set
+from collection.grid import grid_of, last_events, versions_by_test_set
+from collection.health import health
 from collection.models import Experiment
-from collection.pages.people import looked_at
+from collection.pages.people import looked_at, steered
 from collection.states import ExperimentState
 
 ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
@@ -33,14 +34,15 @@ ACTIONS: dict[str, Callable[[Experiment, AbstractBaseUser], None]] = {
 @require_GET
 def live(request: HttpRequest, slug: str) -> HttpResponse:
     """Arms x rounds, every version on every test set, and what has happened last."""
-    experiment = looked_at(request, slug)
-    arms = rounds_by_arm(experiment)
+    experiment, granted = steered(request, slug)
+    grid = grid_of(experiment)
     page = {
         "experiment": experiment,
-        "manages": Right.MANAGE in rights(request.user, experiment),
-        "arms": arms,
-        "numbers": range(1, 1 + max((len(cells) for _, cells in arms), default=0)),
-        "test_sets": versions_by_test_set(experiment),
+        "manages": Right.MANAGE in granted,
+        "arms": grid.arms,
+        "numbers": range(1, 1 + max((len(cells) for _, cells in grid.arms), default=0)),
+        "test_sets": versions_by_test_set(grid),
+        "parts": health(grid),
         "events": last_events(experiment)[:15],
         "actions": [name for name, to in _POSSIBLE.items() if to in Experiment.MOVES[experiment.state]],
     }

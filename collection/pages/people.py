@@ -13,7 +13,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from annotators.enrolment import annotator_of, enrolment_in
 from annotators.models import Annotator
-from collection.access import NOT_LAUNCHED, Right, allowed, may_join
+from collection.access import NOT_LAUNCHED, Right, admitted, may_join
 from collection.enrolment import NOT_BLIND
 from collection.errors import Invalid, NotYours
 from collection.models import Experiment
@@ -46,8 +46,13 @@ def sent_home(request: HttpRequest, experiment: Experiment) -> HttpResponse:
 
 def looked_at(request: HttpRequest, slug: str, right: Right = Right.LOOK) -> Experiment:
     """An experiment for the console; 404 for whoever lacks the right as if there were none."""
+    return steered(request, slug, right)[0]
+
+
+def steered(request: HttpRequest, slug: str, right: Right = Right.LOOK) -> tuple[Experiment, frozenset[Right]]:
+    """The same, with all the rights that the person has in it."""
     try:
-        return allowed(request.user, slug, right)
+        return admitted(request.user, slug, right)
     except NotYours:
         raise Http404 from None
 

@@ -106,6 +106,7 @@ MATRIX: dict[str, str] = {
     f"GET {E}rounds/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/retry/": LOOKS,
     f"GET {E}events/": LOOKS,
+    f"GET {E}health/": LOOKS,
     f"GET {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/health": LOOKS,
     **{
         f"POST {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/{act}": LOOKS

@@ -148,6 +148,22 @@ class EstimateOut(Fields):
     n = s.IntegerField()
 
 
+class TrainingOut(Fields):
+    """How far a training or scoring is; ``points`` are (step, loss), ``eta_s`` the seconds left of the phase."""
+
+    phase = s.CharField(allow_blank=True)
+    step = s.IntegerField()
+    steps = s.IntegerField()
+    eta_s = s.FloatField(allow_null=True)
+    points = s.ListField(child=s.ListField(child=s.FloatField()))
+
+
+class PartOut(Fields):
+    name = s.CharField()
+    well = s.BooleanField()
+    message = s.CharField()
+
+
 class RoundOut(Fields):
     """``mer``, ``vmer``, ``tries`` and ``minutes`` are null where no model is shown."""
 
@@ -165,6 +181,7 @@ class RoundOut(Fields):
     tries = s.FloatField(allow_null=True)
     minutes = s.FloatField(allow_null=True)
     note = s.CharField(allow_blank=True)
+    training = TrainingOut(allow_null=True)
     plays = s.CharField(allow_null=True)
     trained = s.CharField(allow_null=True)
     problem = s.CharField(allow_blank=True)
