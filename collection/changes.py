@@ -90,11 +90,12 @@ def change(experiment: Experiment, settings: Mapping[str, Any], actor: AbstractB
     return stored
 
 
-def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None) -> Round:
+def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None, *, told: int | None = None) -> Round:
     """Raise the quota of an open round by a number of examples, in every arm alike; gives the round as it then is.
 
-    An arm that has not come to the round yet opens it with the raised quota. Raises Invalid for a number below 1 or a
-    quota above ``LARGEST``, and Conflict if the round is not open any more in every arm that has come to it.
+    An arm that has not come to the round yet opens it with the raised quota. ``told`` is the quota that the researcher
+    was told of: a request that comes twice raises it once. Raises Invalid for a number below 1 or a quota above
+    ``LARGEST``, and Conflict if the round is not open any more in every arm that has come to it, or has another quota.
     """
     check_whole("by", by, 1, LARGEST)
     with transaction.atomic():
@@ -103,6 +104,9 @@ def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None) 
             if item.state != RoundState.OPEN:
                 message = f"Round {item.number} of the arm {item.arm.slug} is {item.state}; arms must stay comparable."
                 raise Conflict("round_closed", message)
+        for item in alike:
+            if told is not None and item.quota != told:
+                raise Conflict("just_changed", f"The quota is {item.quota} by now, and not {told} any more.")
         for item in alike:
             raised = item.quota + by
             if raised > LARGEST:
@@ -113,12 +117,15 @@ def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None) 
     return next(item for item in alike if item.pk == round_.pk)
 
 
-def end_round_early(round_: Round, actor: AbstractBaseUser | None = None, *, sure: bool = False) -> Round:
+def end_round_early(
+    round_: Round, actor: AbstractBaseUser | None = None, *, sure: bool = False, told: int | None = None
+) -> Round:
     """open → closed with the examples that are accepted, in this arm alone; gives the round as it then is.
 
     Its quota becomes their number and its leases are given back. Texts that wait for validation are withdrawn if
     ``sure``: they are paid like accepted ones and are no part of the data, so that nothing can change these any more.
-    Raises Conflict if the round is not open, has no accepted example, or has texts waiting and it is not sure.
+    ``told`` is the number of these texts that the researcher was told of. Raises Conflict if the round is not open, has
+    no accepted example, has texts waiting and it is not sure, or has more of them than was told.
     """
     with transaction.atomic():
         # Locked like for a claim: no slot is handed out and nothing is submitted meanwhile.
@@ -133,6 +140,8 @@ def end_round_early(round_: Round, actor: AbstractBaseUser | None = None, *, sur
         collected = accepted(round_)
         if collected == 0:
             raise Conflict("nothing_accepted", "No example of the round is accepted: there is nothing to train on.")
+        if told is not None and len(pending) > told:
+            raise Conflict("just_changed", f"Texts that wait for validation: {len(pending)} by now, and not {told}.")
         if pending and not sure:
             message = f"Texts that wait for validation: {len(pending)}. Ending the round withdraws and pays them."
             raise Conflict("texts_pending", message)

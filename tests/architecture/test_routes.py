@@ -50,7 +50,8 @@ MATRIX: dict[str, str] = {
     f"GET {S}members/": MANAGES,
     f"POST {S}members/": MANAGES,
     f"GET {S}": LOOKS,
-    f"POST {S}act/": LOOKS,
+    f"GET {S}steer/": LOOKS,
+    f"POST {S}steer/": LOOKS,
     f"GET {S}examples/": LOOKS,
     f"GET {S}examples/<uuid:key>/": LOOKS,
     f"POST {S}examples/<uuid:key>/": LOOKS,
@@ -107,6 +108,7 @@ MATRIX: dict[str, str] = {
     f"POST {E}rounds/<slug:arm>/<int:number>/retry/": LOOKS,
     f"GET {E}events/": LOOKS,
     f"GET {E}health/": LOOKS,
+    f"GET {E}actions/": LOOKS,
     f"GET {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/health": LOOKS,
     **{
         f"POST {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/{act}": LOOKS

@@ -462,4 +462,27 @@ class ChangeIn(Fields):
 
 
 class ExtendIn(Fields):
+    """``told`` is the quota it has: if it has another by now, nothing is done."""
+
     by = s.IntegerField()
+    told = s.IntegerField(required=False)
+
+
+class CloseIn(Fields):
+    """``told`` is how many texts wait for validation: if there are more by now, nothing is done."""
+
+    sure = s.BooleanField()
+    told = s.IntegerField(required=False)
+
+
+class ActionOut(Fields):
+    """``refusal`` says why it cannot be done yet; ``told`` is the number on which the consequences rest."""
+
+    name = s.CharField()
+    title = s.CharField()
+    consequences = s.ListField(child=s.CharField())
+    final = s.BooleanField()
+    refusal = s.CharField(allow_blank=True)
+    arm = s.CharField(allow_blank=True)
+    number = s.IntegerField(allow_null=True)
+    told = s.IntegerField(allow_null=True)
