@@ -13,6 +13,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F, Max
 from django.utils import timezone
 
 from collection.errors import Conflict, Invalid
@@ -23,6 +24,7 @@ from collection.planning import LARGEST, SETTINGS, Plan, check, check_whole, cop
 from collection.quotas import accepted, lock_rounds_of
 from collection.settlement import credit_writer
 from collection.states import AssignmentState, ExampleState, ExperimentState, RoundState
+from lifecycle.models import StateChange
 from lifecycle.moves import move, note
 
 # Kept with a withdrawn example, for its writer to read.
@@ -64,19 +66,27 @@ _NEVER = ("slug", "task")
 _PARTS = ("name", "base_model", "arms", "contexts", "test_sets")
 
 
-def change(experiment: Experiment, settings: Mapping[str, Any], actor: AbstractBaseUser | None = None) -> Experiment:
+def change(
+    experiment: Experiment,
+    settings: Mapping[str, Any],
+    actor: AbstractBaseUser | None = None,
+    *,
+    seen: int | None = None,
+) -> Experiment:
     """Change settings of an experiment, all of them or none; gives the experiment as it then is.
 
     ``settings`` are settings of a plan by name, and its parts ``name``, ``base_model``, ``arms``, ``contexts`` and
     ``test_sets``. A draft may change in all of them, a launched experiment in none that stands in ``LOCKED``. A value
     that is the present one changes nothing. Who changed what, from what to what, is kept as an event.
-    Raises Invalid for an unknown setting or a value that no plan may have, and Conflict for a locked one.
+    ``seen`` is the number of the last change that whoever changes knew of (see ``last_change``), so that nobody undoes
+    what another has done meanwhile. Raises Invalid for an unknown setting or a value that no plan may have, and
+    Conflict for a locked one, or for a change that was not seen.
     """
     with transaction.atomic():
         # So that it is a draft until the end of this, and two changes come one after the other.
         stored = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
         before = copy_of(stored, stored.slug, stored.name)
-        after = _changed(before, settings)
+        after = changed_plan(before, settings)
         changed = {name: [_plain(before, name), _plain(after, name)] for name in settings}
         changed = {name: values for name, values in changed.items() if values[0] != values[1]}
         for name in changed:
@@ -84,6 +94,8 @@ def change(experiment: Experiment, settings: Mapping[str, Any], actor: AbstractB
                 raise Conflict("locked", f"{name} cannot be changed: {LOCKED[name]}.")
         if not changed:
             return stored
+        if seen is not None and last_change(stored) != seen:
+            raise Conflict("just_changed", "Somebody has changed the settings since you have opened them.")
         check(after, draft=stored, known=before)
         _store(stored, after, set(changed))
         note(stored, actor=actor, detail={"changed": changed})
@@ -163,7 +175,14 @@ def end_round_early(
     return round_
 
 
-def _changed(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+def last_change(experiment: Experiment) -> int:
+    """The number of the last event that changed settings of an experiment; 0 if there is none."""
+    own = StateChange.objects.filter(subject_type=experiment._meta.label_lower, subject_id=experiment.pk)
+    return own.filter(from_state=F("to_state")).aggregate(last=Max("pk"))["last"] or 0
+
+
+def changed_plan(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    """The plan with these settings and parts. Raises Invalid for one that there is not."""
     for name in settings:
         if name not in SETTINGS and name not in _PARTS and name not in _NEVER:
             raise Invalid(name, "There is no such setting.", "unknown_field")

@@ -3,7 +3,19 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from collection.pages import examples, experts, login, members, mine, overview, plans, steer, validating, writing
+from collection.pages import (
+    examples,
+    experts,
+    login,
+    members,
+    mine,
+    overview,
+    plans,
+    steer,
+    studysettings,
+    validating,
+    writing,
+)
 
 urlpatterns = [
     path("login/", login.KeepingLoginView.as_view(), name="login"),
@@ -15,6 +27,7 @@ urlpatterns = [
     path("new/", plans.new, name="new"),
     path("studies/<slug:slug>/members/", members.members, name="members"),
     path("studies/<slug:slug>/", overview.live, name="live"),
+    path("studies/<slug:slug>/settings/", studysettings.settings, name="settings"),
     path("studies/<slug:slug>/steer/", steer.steer, name="steer"),
     path("studies/<slug:slug>/examples/", examples.examples, name="examples"),
     path("studies/<slug:slug>/examples/<uuid:key>/", examples.example, name="example"),
