@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,3 +120,17 @@ def last_events(experiment: Experiment) -> QuerySet[StateChange]:
         | Q(subject_type="modelserver.trainingrun", subject_id__in=runs)
     )
     return StateChange.objects.filter(about).select_related("actor").order_by("-pk")
+
+
+def subjects(grid: Grid, events: Iterable[StateChange]) -> list[tuple[StateChange, str]]:
+    """Each event with what it is about, in words. Asks no database."""
+    rounds = {cell.round.pk: f"{arm.slug}, round {cell.round.number}" for arm, cells in grid.arms for cell in cells}
+    return [(item, _subject(item, rounds)) for item in events]
+
+
+def _subject(event: StateChange, rounds: Mapping[int, str]) -> str:
+    if event.subject_type == "collection.experiment":
+        return "the experiment"
+    if event.subject_type == "collection.round":
+        return rounds.get(event.subject_id, f"round {event.subject_id}")
+    return f"training run {event.subject_id}"

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from collection.changes import LOCKED
 from collection.errors import Invalid
 from collection.models import Assignment, Example, Experiment, Round
 from collection.planning import copy_of, estimate, problems
@@ -82,7 +81,8 @@ def _launch(experiment: Experiment) -> Action:
         f"{_count(len(plan.test_sets), 'test set', 'test sets')}, imports {experiment.base_model} and scores it.",
         f"Then round 1 opens in {_count(len(plan.arms), 'arm', 'arms')}, for {experiment.quota} accepted examples in "
         f"each; {joins}.",
-        f"What would make arms incomparable is locked for good: {', '.join(LOCKED)}.",
+        "From then on only the name, the time to write or validate one, the leaderboard and who may join can be "
+        "changed: anything else would make arms, rounds or versions incomparable, and is locked for good.",
     ]
     if not found:
         try:
@@ -160,7 +160,7 @@ def _close(experiment: Experiment, item: Round, held: Standing) -> Action:
         consequences.append(f"{waits} for validation: withdrawn, no part of the data, and paid {paid} = {total}.")
     else:
         consequences.append("No text waits for validation.")
-    consequences.append(f"{_lease_words(held.leases)} What is typed stays with its writer.")
+    consequences.append(_lease_words(held.leases))
     return Action(
         "close",
         f"Close round {item.number} of {item.arm} early",
@@ -215,7 +215,9 @@ def _standings(experiment: Experiment) -> dict[int, Standing]:
 
 
 def _lease_words(leases: int) -> str:
-    return f"{_count(leases, 'lease is', 'leases are')} given back." if leases else "Nobody holds a lease."
+    if not leases:
+        return "Nobody holds a lease."
+    return f"{_count(leases, 'lease is', 'leases are')} given back; what is typed stays with its writer."
 
 
 def _count(number: int, one: str, many: str) -> str:

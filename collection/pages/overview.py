@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from collection.access import Right
-from collection.grid import grid_of, last_events, versions_by_test_set
+from collection.grid import grid_of, last_events, subjects, versions_by_test_set
 from collection.health import health
 from collection.pages.people import steered
 
@@ -28,6 +28,6 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
         "numbers": range(1, 1 + max((len(cells) for _, cells in grid.arms), default=0)),
         "test_sets": versions_by_test_set(grid),
         "parts": health(grid),
-        "events": last_events(experiment)[:15],
+        "events": subjects(grid, last_events(experiment)[:15]),
     }
     return render(request, "collection/live.html", page)

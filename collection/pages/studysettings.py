@@ -113,7 +113,7 @@ def _fits_a_form(plan: Plan) -> bool:
 
 def _locked(experiment: Experiment, plan: Plan) -> list[tuple[str, str, str]]:
     """What a launch fixes, as name, value and reason."""
-    titles = {name: title for name, title, _ in NUMBERS} | dict(SWITCHES)
+    titles = {name: title for name, title, _ in NUMBERS} | dict(SWITCHES) | {"slug": "Short name"}
     values = filled_in(plan) | {
         "contexts": len(plan.contexts),
         "arms": ", ".join(f"{name} ({kind})" if name != kind else name for name, kind in plan.arms),
@@ -122,5 +122,6 @@ def _locked(experiment: Experiment, plan: Plan) -> list[tuple[str, str, str]]:
         "start_from": experiment.get_start_from_display(),
         "max_skips": "any number" if experiment.max_skips is None else experiment.max_skips,
     }
+    values |= {name: experiment.pay(values[name]) for name in LOCKED if name.endswith("_minor")}
     values |= {name: "yes" if values[name] else "no" for name, _ in SWITCHES}
     return [(titles.get(name, name.replace("_", " ").capitalize()), values[name], why) for name, why in LOCKED.items()]

@@ -40,6 +40,7 @@ def test_a_cell_has_tries_and_minutes_where_a_model_is_shown(experiment: Experim
     page = shown(client.get(LIVE))
     assert "tries 1.0 · minutes 0.0" in page
     assert page.count("tries –") == 1
+    assert "dynamic, round 1: (new) → open" in page
     assert "Tries: how many texts a\n  fooling example took" in page
 
 

@@ -11,8 +11,9 @@ from django.test import Client
 
 from annotators.models import LedgerEntry
 from collection import assignment, experiments
-from collection.changes import end_round_early
+from collection.changes import LOCKED, end_round_early
 from collection.models import Assignment, Example, Experiment, Round
+from collection.planning import SETTINGS
 from collection.states import RoundState
 from lifecycle.models import StateChange
 from lifecycle.moves import move
@@ -65,7 +66,7 @@ class TestConsequences:
         assert "It closes with the 1 example accepted so far instead of 5" in page
         paid = "2 × 0.20 USD + 2 × 0.30 USD for having fooled the model = 1.00 USD"
         assert f"2 texts wait for validation: withdrawn, no part of the data, and paid {paid}." in page
-        assert "1 lease is given back." in page
+        assert "1 lease is given back; what is typed stays with its writer." in page
         assert "No example of it is accepted: there is nothing to train on." in page
 
     def test_are_what_then_happens(self, experiment: Experiment, client: Client) -> None:
@@ -88,7 +89,7 @@ class TestConsequences:
         page = shown(client.get(STEER))
         assert "1 text that is being written can be finished; 2 texts wait for validation until then." in page
         assert "3 rounds end unfinished: nothing is trained on what was collected there." in page
-        assert "0 training runs are cancelled. 1 lease is given back." in page
+        assert "0 training runs are cancelled. 1 lease is given back;" in page
         assert "unless votes under way decide them, they are not paid" in page
 
     def test_of_a_launch_are_its_cost_and_its_locks_or_what_to_mend_first(self) -> None:
@@ -96,7 +97,8 @@ class TestConsequences:
         made = factories.draft("study", owner=owner.user, rounds=2, quota=10, base_pay_minor=10)
         page = shown(logged_in(owner).get(STEER))
         assert re.search(r"All 2 rounds take about \d hours of people&#x27;s work and 6.00 USD of pay\.", page)
-        assert "is locked for good: slug, task, arms" in page
+        assert "the time to write or validate one, the leaderboard and who may join" in page
+        assert SETTINGS - LOCKED.keys() == {"lease_seconds", "leaderboard", "open_enrolment"}
         Experiment.objects.filter(pk=made.pk).update(base_model="no such model!")
         page = shown(logged_in(owner).get(STEER))
         assert "Not possible now. base_model:" in page
