@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotators.models import Annotator
-from collection.enrolment import arm_of
+from collection.enrolment import arm_of, check_blind
 from collection.errors import Conflict, NothingToDo, NotYours
 from collection.models import Arm, Assignment, Attempt, Context, ContextDraw, ContextFlag, Example, Experiment, Round
 from collection.states import AssignmentState, AttemptState, ExampleState, ExperimentState, RoundState
@@ -239,6 +239,7 @@ def _locked_for_exchange(assignment: Assignment) -> Assignment:
     """The assignment, read with its round's row locked, if its context may be exchanged. Raises Conflict."""
     Round.objects.select_for_update().get(pk=assignment.round_id)
     assignment = own_assignment(assignment.key, assignment.annotator)
+    check_blind(assignment.experiment, assignment.annotator)
     check_live(assignment)
     if assignment.context is None:
         raise Conflict("no_context", _("This task has no context to skip."))

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F, Max
 from django.utils import timezone
 
 from collection.errors import Conflict, Invalid
@@ -23,6 +24,7 @@ from collection.planning import LARGEST, SETTINGS, Plan, check, check_whole, cop
 from collection.quotas import accepted, lock_rounds_of
 from collection.settlement import credit_writer
 from collection.states import AssignmentState, ExampleState, ExperimentState, RoundState
+from lifecycle.models import StateChange
 from lifecycle.moves import move, note
 
 # Kept with a withdrawn example, for its writer to read.
@@ -64,19 +66,27 @@ _NEVER = ("slug", "task")
 _PARTS = ("name", "base_model", "arms", "contexts", "test_sets")
 
 
-def change(experiment: Experiment, settings: Mapping[str, Any], actor: AbstractBaseUser | None = None) -> Experiment:
+def change(
+    experiment: Experiment,
+    settings: Mapping[str, Any],
+    actor: AbstractBaseUser | None = None,
+    *,
+    seen: int | None = None,
+) -> Experiment:
     """Change settings of an experiment, all of them or none; gives the experiment as it then is.
 
     ``settings`` are settings of a plan by name, and its parts ``name``, ``base_model``, ``arms``, ``contexts`` and
     ``test_sets``. A draft may change in all of them, a launched experiment in none that stands in ``LOCKED``. A value
     that is the present one changes nothing. Who changed what, from what to what, is kept as an event.
-    Raises Invalid for an unknown setting or a value that no plan may have, and Conflict for a locked one.
+    ``seen`` is the number of the last change that whoever changes knew of (see ``last_change``), so that nobody undoes
+    what another has done meanwhile. Raises Invalid for an unknown setting or a value that no plan may have, and
+    Conflict for a locked one, or for a change that was not seen.
     """
     with transaction.atomic():
         # So that it is a draft until the end of this, and two changes come one after the other.
         stored = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
         before = copy_of(stored, stored.slug, stored.name)
-        after = _changed(before, settings)
+        after = changed_plan(before, settings)
         changed = {name: [_plain(before, name), _plain(after, name)] for name in settings}
         changed = {name: values for name, values in changed.items() if values[0] != values[1]}
         for name in changed:
@@ -84,17 +94,20 @@ def change(experiment: Experiment, settings: Mapping[str, Any], actor: AbstractB
                 raise Conflict("locked", f"{name} cannot be changed: {LOCKED[name]}.")
         if not changed:
             return stored
+        if seen is not None and last_change(stored) != seen:
+            raise Conflict("just_changed", "Somebody has changed the settings since you have opened them.")
         check(after, draft=stored, known=before)
         _store(stored, after, set(changed))
         note(stored, actor=actor, detail={"changed": changed})
     return stored
 
 
-def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None) -> Round:
+def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None, *, told: int | None = None) -> Round:
     """Raise the quota of an open round by a number of examples, in every arm alike; gives the round as it then is.
 
-    An arm that has not come to the round yet opens it with the raised quota. Raises Invalid for a number below 1 or a
-    quota above ``LARGEST``, and Conflict if the round is not open any more in every arm that has come to it.
+    An arm that has not come to the round yet opens it with the raised quota. ``told`` is the quota that the researcher
+    was told of: a request that comes twice raises it once. Raises Invalid for a number below 1 or a quota above
+    ``LARGEST``, and Conflict if the round is not open any more in every arm that has come to it, or has another quota.
     """
     check_whole("by", by, 1, LARGEST)
     with transaction.atomic():
@@ -103,6 +116,9 @@ def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None) 
             if item.state != RoundState.OPEN:
                 message = f"Round {item.number} of the arm {item.arm.slug} is {item.state}; arms must stay comparable."
                 raise Conflict("round_closed", message)
+        for item in alike:
+            if told is not None and item.quota != told:
+                raise Conflict("just_changed", f"The quota is {item.quota} by now, and not {told} any more.")
         for item in alike:
             raised = item.quota + by
             if raised > LARGEST:
@@ -113,12 +129,15 @@ def extend_round(round_: Round, by: int, actor: AbstractBaseUser | None = None) 
     return next(item for item in alike if item.pk == round_.pk)
 
 
-def end_round_early(round_: Round, actor: AbstractBaseUser | None = None, *, sure: bool = False) -> Round:
+def end_round_early(
+    round_: Round, actor: AbstractBaseUser | None = None, *, sure: bool = False, told: int | None = None
+) -> Round:
     """open → closed with the examples that are accepted, in this arm alone; gives the round as it then is.
 
     Its quota becomes their number and its leases are given back. Texts that wait for validation are withdrawn if
     ``sure``: they are paid like accepted ones and are no part of the data, so that nothing can change these any more.
-    Raises Conflict if the round is not open, has no accepted example, or has texts waiting and it is not sure.
+    ``told`` is the number of these texts that the researcher was told of. Raises Conflict if the round is not open, has
+    no accepted example, has texts waiting and it is not sure, or has more of them than was told.
     """
     with transaction.atomic():
         # Locked like for a claim: no slot is handed out and nothing is submitted meanwhile.
@@ -133,6 +152,8 @@ def end_round_early(round_: Round, actor: AbstractBaseUser | None = None, *, sur
         collected = accepted(round_)
         if collected == 0:
             raise Conflict("nothing_accepted", "No example of the round is accepted: there is nothing to train on.")
+        if told is not None and len(pending) > told:
+            raise Conflict("just_changed", f"Texts that wait for validation: {len(pending)} by now, and not {told}.")
         if pending and not sure:
             message = f"Texts that wait for validation: {len(pending)}. Ending the round withdraws and pays them."
             raise Conflict("texts_pending", message)
@@ -154,7 +175,14 @@ def end_round_early(round_: Round, actor: AbstractBaseUser | None = None, *, sur
     return round_
 
 
-def _changed(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+def last_change(experiment: Experiment) -> int:
+    """The number of the last event that changed settings of an experiment; 0 if there is none."""
+    own = StateChange.objects.filter(subject_type=experiment._meta.label_lower, subject_id=experiment.pk)
+    return own.filter(from_state=F("to_state")).aggregate(last=Max("pk"))["last"] or 0
+
+
+def changed_plan(plan: Plan, settings: Mapping[str, Any]) -> Plan:
+    """The plan with these settings and parts. Raises Invalid for one that there is not."""
     for name in settings:
         if name not in SETTINGS and name not in _PARTS and name not in _NEVER:
             raise Invalid(name, "There is no such setting.", "unknown_field")

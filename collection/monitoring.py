@@ -11,12 +11,13 @@ from statistics import median
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Avg, Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Avg, Count, F, FilteredRelation, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotators.enrolment import enrolled_by_group
 from collection.analytics.metrics import Estimate, share
-from collection.models import Arm, Assignment, Attempt, Evaluation, Example, Experiment, Round, Validation
+from collection.models import Arm, Assignment, Attempt, Example, Experiment, Round, TestSet, Validation
 from collection.states import (
     AssignmentState,
     AttemptState,
@@ -25,6 +26,8 @@ from collection.states import (
     RoundState,
     ValidationState,
 )
+from lifecycle.signs import last_signs
+from modelserver import runs
 from modelserver.models import TrainingRun
 from modelserver.states import RunState
 
@@ -61,7 +64,7 @@ _kept: dict[_Version, RoundFigures] = {}
 
 
 def round_statistics(experiment: Experiment) -> list[tuple[Arm, list[tuple[Round, RoundFigures]]]]:
-    """Each arm with its rounds so far and their figures, in five queries.
+    """Each arm with its rounds so far and their figures, in four queries.
 
     Rounds that collect no more are counted once a process and then remembered, so that the figures of an experiment
     cost what its open rounds cost.
@@ -71,23 +74,21 @@ def round_statistics(experiment: Experiment) -> list[tuple[Arm, list[tuple[Round
     rounds = list(
         Round.objects.filter(arm__in=arms)
         .select_related("model_version", "training_run", "trained_version")
+        # Large, and nothing that is shown.
+        .defer("training_run__scores", "training_run__spec")
+        .annotate(**{f"left_{state}": _number(state) for state in _UNDECIDED})
         .order_by("number")
     )
-    over = [item.pk for item in rounds if item.state != RoundState.OPEN]
-    undecided: dict[int, dict[str, int]] = defaultdict(dict)
-    left = Example.objects.filter(round__in=over, state__in=_UNDECIDED).order_by()
-    for pk, state, count in left.values_list("round", "state").annotate(Count("pk")):
-        undecided[pk][state] = count
+    over: dict[int, Any] = {item.pk: item for item in rounds if item.state != RoundState.OPEN}
     known: dict[int, RoundFigures] = {}
-    for pk in over:
-        counts = [undecided[pk].get(state, 0) for state in _UNDECIDED]
-        figures = _kept.get((experiment.key, pk, counts[0], counts[1]))
+    for pk, item in over.items():
+        figures = _kept.get((experiment.key, pk, item.left_pending, item.left_flagged))
         if figures is not None:
             known[pk] = figures
     # An arm that shows no model has no verdicts, and so no shares of them.
     shown = {item.pk: by_number[item.arm_id].shows_model for item in rounds}
     counted = _count({pk: shows for pk, shows in shown.items() if pk not in known})
-    for pk in set(over) & set(counted):
+    for pk in over.keys() & counted.keys():
         if len(_kept) >= _KEPT:
             _kept.clear()
         _kept[experiment.key, pk, counted[pk].pending, counted[pk].flagged] = counted[pk]
@@ -109,47 +110,57 @@ class Surroundings:
     """What rounds wait for, read at ``now`` for a whole experiment at once; keys are rounds' numbers in the database.
 
     ``enrolled`` is people by arm's slug; ``pending`` the pending texts of an open round as (people who voted on it,
-    of these votes those that do not count yet, people looking at it now). ``busy`` counts the training runs of all
-    experiments that have a live worker, ``last_heartbeat`` is the last sign of any.
+    of these votes those that do not count yet, people looking at it now). ``test_sets`` has each test set once for
+    each of the experiment's versions that it has scored, as ``version``, ``accuracy``, ``scored_rows`` and
+    ``balanced``, or once without a version. ``runs`` are the unfinished training runs of all experiments, ``signs``
+    the last signs of workers and trainers.
     """
 
     experiment: Experiment
     now: dt.datetime
+    test_sets: tuple[Any, ...]
+    runs: tuple[TrainingRun, ...]
+    signs: Mapping[str, dt.datetime]
     open: Mapping[int, Round] = field(default_factory=dict)
     enrolled: Mapping[str, int] = field(default_factory=dict)
     pending: Mapping[int, list[tuple[int, int, int]]] = field(default_factory=dict)
-    scored: Mapping[int, int] = field(default_factory=dict)
-    test_sets: int = 0
-    runs: tuple[TrainingRun, ...] = ()
-    busy: int = 0
-    last_heartbeat: dt.datetime | None = None
+
+    @property
+    def busy(self) -> int:
+        """How many runs of all experiments have a live trainer."""
+        late = self.now - dt.timedelta(seconds=settings.TRAINING_DEADLINE_SECONDS)
+        return sum(item.heartbeat_at is not None and item.heartbeat_at >= late for item in self._in(RunState.RUNNING))
+
+    @property
+    def queued(self) -> int:
+        """How many runs of all experiments wait for a trainer."""
+        return len(self._in(RunState.QUEUED))
+
+    def missing_scores(self, version: int) -> tuple[int, int]:
+        """How many test sets a version has no score on yet, and how many there are."""
+        sets = {item.pk for item in self.test_sets}
+        return len(sets - {item.pk for item in self.test_sets if item.version == version}), len(sets)
+
+    def _in(self, state: RunState) -> list[TrainingRun]:
+        return [item for item in self.runs if item.state == state]
 
 
 def surroundings(experiment: Experiment, rounds: Iterable[Round]) -> Surroundings:
-    """What the words about these rounds of an experiment are made of, in at most seven queries."""
-    now = timezone.now()
+    """What the words about these rounds of an experiment are made of, in at most six queries."""
+    now, rounds = timezone.now(), list(rounds)
+    versions = {experiment.base_version_id, *(item.trained_version_id for item in rounds)} - {None}
+    unfinished = TrainingRun.objects.filter(state__in=(RunState.QUEUED, RunState.RUNNING)).order_by("pk")
+    read: dict[str, Any] = {
+        "test_sets": tuple(_scores(experiment, versions)),
+        "runs": tuple(unfinished.defer("spec", "scores")),
+        "signs": last_signs(),
+    }
     collecting = [item.pk for item in rounds if item.state == RoundState.OPEN]
-    trained = [item for item in rounds if item.state in (RoundState.TRAINING, RoundState.EVALUATING)]
-    read: dict[str, Any] = {}
     if collecting:
         read |= {
             "open": _open(collecting, now).in_bulk(),
             "enrolled": enrolled_by_group(experiment.key),
             "pending": _pending(collecting, now),
-        }
-    if trained:
-        alive = Q(heartbeat_at__gte=now - dt.timedelta(seconds=settings.TRAINING_DEADLINE_SECONDS))
-        signs = TrainingRun.objects.aggregate(
-            busy=Count("pk", filter=alive & Q(state=RunState.RUNNING)), last_heartbeat=Max("heartbeat_at")
-        )
-        unfinished = TrainingRun.objects.filter(study=experiment.key, state__in=(RunState.QUEUED, RunState.RUNNING))
-        versions = [item.trained_version_id for item in trained if item.trained_version_id is not None]
-        scores = Evaluation.objects.filter(model_version__in=versions, test_set__experiments=experiment).order_by()
-        read |= {
-            **signs,
-            "runs": tuple(unfinished.order_by("pk")),
-            "scored": dict(scores.values_list("model_version").annotate(Count("pk"))),
-            "test_sets": experiment.test_sets.count(),
         }
     return Surroundings(experiment, now, **read)
 
@@ -173,6 +184,23 @@ def why_not_moving(round_: Round, figures: RoundFigures, around: Surroundings) -
     if round_.state == RoundState.ENDED:
         return "ended early, with its experiment"
     return ""
+
+
+def run_of(round_: Round, around: Surroundings) -> TrainingRun | None:
+    """The run that trains a round's version or, once that is trained, scores it; None while there is none."""
+    if round_.state == RoundState.EVALUATING:
+        prefix = f"evaluate:{round_.trained_version}:"
+        return next((item for item in around.runs if item.key.startswith(prefix)), None)
+    return round_.training_run
+
+
+def span(length: dt.timedelta) -> str:
+    """A length of time in words, in its largest unit that makes two of it."""
+    seconds = max(0, round(length.total_seconds()))
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def _count(shows_model: Mapping[int, bool]) -> dict[int, RoundFigures]:
@@ -206,8 +234,30 @@ def _count(shows_model: Mapping[int, bool]) -> dict[int, RoundFigures]:
     return found
 
 
+def _number(state: ExampleState) -> Any:
+    """How many examples of a round are in a state; as part of the query for the round."""
+    examples = Example.objects.filter(round=OuterRef("pk"), state=state).order_by()
+    return Coalesce(Subquery(examples.values("round").annotate(found=Count("pk")).values("found")), 0)
+
+
 def _none(shows_model: bool) -> Estimate | None:
     return share(0, 0) if shows_model else None
+
+
+def _scores(experiment: Experiment, versions: set[int | None]) -> QuerySet[TestSet]:
+    """The test sets of an experiment, with the scores of these versions on them."""
+    theirs = FilteredRelation("evaluations", condition=Q(evaluations__model_version__in=versions))
+    return (
+        TestSet.objects.filter(experiments=experiment)
+        .annotate(
+            of=theirs,
+            version=F("of__model_version"),
+            accuracy=F("of__accuracy"),
+            scored_rows=F("of__rows"),
+            balanced=F("of__balanced_accuracy"),
+        )
+        .order_by("pk", "of__pk")
+    )
 
 
 def _open(rounds: list[int], now: dt.datetime) -> QuerySet[Round]:
@@ -316,12 +366,11 @@ def _training(run: TrainingRun | None, around: Surroundings) -> str:
 
 
 def _evaluating(round_: Round, around: Surroundings) -> str:
-    missing = around.test_sets - around.scored.get(round_.trained_version_id or 0, 0)
-    if missing <= 0:
+    missing, of = around.missing_scores(round_.trained_version_id or 0)
+    if not missing:
         return "trained and scored; the worker's next reconcile ends it"
-    said = f"evaluating: {missing} of {around.test_sets} test sets have no score yet"
-    prefix = f"evaluate:{round_.trained_version}:"
-    run = next((item for item in around.runs if item.key.startswith(prefix)), None)
+    said = f"evaluating: {missing} of {of} test sets have no score yet"
+    run = run_of(round_, around)
     if run is None:
         return f"{said}; the worker's next reconcile asks for them"
     state = _running if run.state == RunState.RUNNING else _queued
@@ -333,10 +382,13 @@ def _queued(what: str, run: TrainingRun, around: Surroundings) -> str:
     if run.not_before is not None and run.not_before > around.now:
         return f"{what} is tried again at {_clock(run.not_before, around.now)} (attempt {run.attempts + 1}){error}"
     if around.busy:
-        runs = "1 other run" if around.busy == 1 else f"{around.busy} other runs"
-        return f"{what} is queued; trainers are busy with {runs}{error}"
-    seen = "ever" if around.last_heartbeat is None else f"since {_clock(around.last_heartbeat, around.now)}"
-    return f"{what} is queued; no trainer's heartbeat was seen {seen}: is one running?{error}"
+        others = "1 other run" if around.busy == 1 else f"{around.busy} other runs"
+        return f"{what} is queued; trainers are busy with {others}{error}"
+    seen = around.signs.get(runs.TRAINER)
+    if seen is not None and around.now - seen <= dt.timedelta(seconds=settings.TRAINING_DEADLINE_SECONDS):
+        return f"{what} is queued; a trainer is there and takes it within {settings.RECONCILE_SECONDS:g} s{error}"
+    since = "ever" if seen is None else f"since {_clock(seen, around.now)}"
+    return f"{what} is queued; no sign of a trainer was seen {since}: is one running?{error}"
 
 
 def _running(what: str, run: TrainingRun, around: Surroundings) -> str:
@@ -346,7 +398,7 @@ def _running(what: str, run: TrainingRun, around: Surroundings) -> str:
     if loss is not None:
         parts.append(f"loss {loss:.3f}")
     if eta is not None:
-        parts.append(f"about {eta:.0f} s left")
+        parts.append(f"about {span(dt.timedelta(seconds=eta))} left")
     late = dt.timedelta(seconds=settings.TRAINING_DEADLINE_SECONDS)
     if run.heartbeat_at is not None and run.heartbeat_at < around.now - late:
         parts.append(f"no heartbeat since {_clock(run.heartbeat_at, around.now)}; the next reconcile gives it up")

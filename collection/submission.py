@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from annotators.models import Annotator
 from collection.assignment import check_live, own_assignment, whole
+from collection.enrolment import check_blind
 from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.models import Assignment, Attempt, Example, Experiment, Round
 from collection.nudges import nudge
@@ -106,6 +107,7 @@ def submit(
             standing = Example.objects.filter(assignment=assignment).first()
             if standing is not None:
                 return _same(standing, chosen)
+            check_blind(assignment.experiment, annotator)
             check_live(assignment)
             _check_submittable(assignment, chosen)
             move(assignment, AssignmentState.SUBMITTED, actor=annotator.user)
@@ -132,13 +134,15 @@ def submit(
 def retract(key: uuid.UUID, annotator: Annotator) -> Example:
     """Take back an own example before it is decided; its slot becomes free. Retracting it again changes nothing.
 
-    Validators who have looked at it are paid all the same. Raises NotYours, and Conflict if it was decided.
+    Validators who have looked at it are paid all the same. Raises NotYours, and Conflict if it was decided, or its
+    writer sees the votes on it by now.
     """
-    example = Example.objects.filter(key=key, annotator=annotator).first()
+    example = Example.objects.select_related("arm__experiment").filter(key=key, annotator=annotator).first()
     if example is None:
         raise NotYours("example")
     if example.state == ExampleState.RETRACTED:
         return example
+    check_blind(example.arm.experiment, annotator)
     try:
         if example.state != ExampleState.PENDING:
             raise LostRace
@@ -194,6 +198,7 @@ def _checked_explanation(given: Explanation) -> Explanation:
 
 def _checked_texts(assignment: Assignment, written: Mapping[str, object]) -> tuple[str, ...]:
     """All texts of an attempt, if it may be made at all. Raises Invalid or Conflict."""
+    check_blind(assignment.experiment, assignment.annotator)
     check_live(assignment)
     schema = assignment.experiment.task.schema
     texts = schema.check_texts(written, assignment.context.text if assignment.context else None)

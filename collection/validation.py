@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotators.models import Annotator
-from collection.enrolment import check_may_validate
+from collection.enrolment import check_blind, check_may_validate
 from collection.errors import Conflict, NothingToDo, NotYours
 from collection.models import Assignment, Example, Experiment, Validation
 from collection.quorum import Tally, votes_wanted
@@ -83,7 +83,7 @@ def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
 
     The same vote again changes nothing. A vote that comes after others have decided is kept all the same. Raises
     Invalid for a label that the task does not have or a flag without reason, NotYours, and Conflict for a second,
-    different vote or an ended lease.
+    different vote, an ended lease, or a validator who sees the console by now.
     """
     validation = own_validation(key, annotator)
     experiment = validation.example.arm.experiment
@@ -97,6 +97,7 @@ def vote(key: uuid.UUID, annotator: Annotator, given: Vote) -> Validation:
             return validation
         if example.annotator_id == annotator.pk:
             raise NotYours("validation")
+        check_blind(experiment, annotator)
         now = timezone.now()
         if validation.state == ValidationState.EXPIRED or validation.expires_at <= now:
             raise Conflict("lease_expired", _("Your time for this one is over. Please take the next one."))
@@ -126,7 +127,7 @@ def undo(key: uuid.UUID, annotator: Annotator) -> Validation:
     """Take back the last vote: it is a lease again, and any other lease of the validator ends.
 
     Raises NotYours, and Conflict for a vote that counts already, is not the last one, or whose example was decided
-    or retracted meanwhile.
+    or retracted meanwhile, and for a validator who sees the console by now.
     """
     validation = own_validation(key, annotator)
     experiment = validation.example.arm.experiment
@@ -138,6 +139,7 @@ def undo(key: uuid.UUID, annotator: Annotator) -> Validation:
             validation = own_validation(key, annotator)
             if validation.state == ValidationState.LEASED:
                 return validation
+            check_blind(experiment, annotator)
             latest = last_vote(experiment, annotator)
             if latest is None or latest.pk != validation.pk:
                 raise Conflict("too_late", _("This vote counts already and cannot be taken back."))

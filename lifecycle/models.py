@@ -60,6 +60,16 @@ class DoneRequest(models.Model):
         return f"request {self.key}"
 
 
+class Sign(models.Model):
+    """When a kind of process last showed that it works."""
+
+    name = models.CharField(max_length=40, unique=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at}"
+
+
 class Movable(models.Model):
     """A model with a ``state`` column that only ``lifecycle.moves.move`` changes, along the legal ``MOVES``."""
 

@@ -68,6 +68,10 @@ class PredictsText(Protocol):
         """Whether the server would answer now."""
         ...
 
+    def holds(self, model: ModelRef) -> bool:
+        """Whether the server says that it has a version in memory. Raises ModelServerError."""
+        ...
+
 
 class ModelClient:
     """An HTTP client with a pool of kept-alive connections; share one between the threads of a process.
@@ -107,9 +111,9 @@ class ModelClient:
         """The prediction for one input. Raises ModelServerError."""
         return self._predict_part(model, labels, [_input(texts)])[0]
 
-    def metadata(self, model: ModelRef) -> dict[str, Any]:
-        """What the server says of a version. Raises ModelServerError."""
-        body = self._ask("GET", _path(model))
+    def metadata(self, model: ModelRef, timeout_s: float | None = None) -> dict[str, Any]:
+        """What the server says of a version, at the latest after ``timeout_s``. Raises ModelServerError."""
+        body = self._ask("GET", _path(model), timeout_s=timeout_s)
         if not isinstance(body, dict):
             raise Unavailable("the model server's answer makes no sense: it is no object")
         return body
@@ -120,6 +124,11 @@ class ModelClient:
             return self._http.get("/v2/health/ready", timeout=CONNECT_SECONDS).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def holds(self, model: ModelRef) -> bool:
+        """Whether the server says that it has a version in memory; not every server does. Raises ModelServerError."""
+        parameters = self.metadata(model, CONNECT_SECONDS).get("parameters")
+        return isinstance(parameters, dict) and parameters.get("in_memory") is True
 
     def close(self) -> None:
         """Close the connections."""
@@ -137,9 +146,11 @@ class ModelClient:
             raise Unavailable("the model server answered another request")
         return predictions
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout_s: float | None = None
+    ) -> Any:
         try:
-            response = self._send(method, path, body)
+            response = self._send(method, path, body, timeout_s)
         except httpx.HTTPError as error:
             raise Unavailable(f"the model server does not answer: {type(error).__name__}") from None
         if response.status_code == 200:
@@ -154,20 +165,21 @@ class ModelClient:
             raise Rejected(message, is_input=False, field=field)
         raise Unavailable(message, _retry_after(response))
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, timeout_s: float | None) -> httpx.Response:
         opened = False
+        timeout = self._http.timeout if timeout_s is None else httpx.Timeout(timeout_s)
 
         def trace(event: str, _: Mapping[str, Any]) -> None:
             nonlocal opened
             opened = opened or event.startswith("connection.connect_")
 
         try:
-            return self._http.request(method, path, json=body, extensions={"trace": trace})
+            return self._http.request(method, path, json=body, timeout=timeout, extensions={"trace": trace})
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             if opened:
                 raise
             # A kept-alive connection that the server has closed meanwhile: once more. Inference changes nothing.
-            return self._http.request(method, path, json=body)
+            return self._http.request(method, path, json=body, timeout=timeout)
 
 
 class FakeModelClient:
@@ -198,6 +210,12 @@ class FakeModelClient:
     def is_ready(self) -> bool:
         """Whether it is not ``down``."""
         return not self.down
+
+    def holds(self, model: ModelRef) -> bool:
+        """Whether it was asked for the version before. Raises Unavailable while ``down``."""
+        if self.down:
+            raise Unavailable("the fake model server is down")
+        return any(model == asked for asked, _ in self.calls)
 
 
 def _path(model: ModelRef) -> str:

@@ -15,9 +15,13 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from lifecycle.moves import LostRace, move, record
+from lifecycle.signs import leave_sign
 from modelserver.models import ModelVersion, TrainingRun
 from modelserver.states import RUN_ENDED, RunState
 from modelserver.wire import JobKind, ModelRef, Progress, Recipe
+
+# The sign that trainers leave, whether they work or wait for work.
+TRAINER = "trainer"
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,7 @@ def heartbeat(run: TrainingRun, progress: Mapping[str, Any] | None) -> bool:
     values: dict[str, Any] = {"heartbeat_at": timezone.now()}
     if progress is not None:
         values["progress"] = dict(progress)
+    leave_sign(TRAINER)
     return _mine(run).update(**values) == 1
 
 

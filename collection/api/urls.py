@@ -18,6 +18,8 @@ one_experiment = [
     path("end/", experiments.EndView.as_view()),
     path("rounds/", experiments.RoundsView.as_view()),
     path("rounds/<slug:arm>/<int:number>/retry/", experiments.RetryView.as_view()),
+    path("actions/", steering.ActionsView.as_view()),
+    path("health/", experiments.HealthView.as_view()),
     path("events/", experiments.EventsView.as_view()),
     path("contexts/", data.ContextsView.as_view()),
     path("examples/", data.ExamplesView.as_view()),

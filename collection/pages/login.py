@@ -14,11 +14,13 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_GET
 
 from collection.drafts import LONGEST, draft_fields, save_draft
 from collection.errors import Refused
 from collection.models import Experiment
 from collection.pages.people import annotator, by_htmx
+from collection.pages.throttling import wait_before_login
 
 Page = Callable[..., HttpResponse]
 # Before the name of a text that goes through the login.
@@ -64,6 +66,15 @@ class KeepingLoginView(LoginView):
         kept = {name: text for name, text in self.request.POST.items() if name.startswith(_KEPT)}
         return {**super().get_context_data(**kwargs), "kept": kept}
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Log in; 429, with the text still there, for who has tried too often."""
+        seconds = wait_before_login(request)
+        if seconds is None:
+            return super().post(request, *args, **kwargs)
+        form = AuthenticationForm(request, initial={"username": request.POST.get("username", "")})
+        page = self.get_context_data(form=form, wait=seconds)
+        return self.render_to_response(page, status=429, headers={"Retry-After": str(seconds)})
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Log in, and keep the text if the assignment is this person's."""
         answer = super().form_valid(form)
@@ -81,6 +92,13 @@ class KeepingLoginView(LoginView):
         # Another person's assignment, or no field of the task: nothing of this person's is lost.
         with contextlib.suppress(Refused):
             save_draft(key, who, typed)
+
+
+@require_GET
+def from_admin(request: HttpRequest) -> HttpResponse:
+    """The admin's own login form would be another one to guess at: there is one login for all."""
+    query = request.GET.urlencode()
+    return redirect(f"{reverse('login')}?{query}" if query else reverse("login"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -9,10 +9,12 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
+from django_htmx.http import HttpResponseClientRedirect
 
-from annotators.enrolment import annotator_of
+from annotators.enrolment import annotator_of, enrolment_in
 from annotators.models import Annotator
 from collection.access import NOT_LAUNCHED, Right, granted, may_create, may_join
+from collection.enrolment import NOT_BLIND
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment
 
@@ -29,8 +31,13 @@ def launched(slug: str) -> Experiment:
 
 
 def sent_home(request: HttpRequest, experiment: Experiment) -> HttpResponse:
-    """For somebody who has not joined the study: home, where it can be joined. 404 for who may not join it."""
+    """For somebody who may not work in the study: home, where it can be joined, or to the live view who has joined and
+    sees it by now. 404 for who may not join it."""
     assert isinstance(request.user, AbstractBaseUser)
+    if enrolment_in(experiment.key, annotator(request)) is not None:
+        messages.warning(request, _(NOT_BLIND))
+        live = redirect("live", slug=experiment.slug)
+        return HttpResponseClientRedirect(live.url) if by_htmx(request) else live
     if not may_join(request.user, experiment):
         raise Http404
     messages.info(request, _("Please join this study first."))

@@ -13,10 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from collection.access import Right, rights
+from collection.analytics.losses import loss_curve
 from collection.archives import archive_of
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment
-from collection.pages.curve import curve_of
 from collection.pages.people import looked_at
 from collection.pages.verdict import Share, shares
 from collection.versions import Lineage, lineage_of, lineages, predict, versions_of
@@ -61,7 +61,7 @@ def version(request: HttpRequest, slug: str, name: str, version: int) -> HttpRes
     item = _lineage(experiment, name, version)
     page = {
         "item": item,
-        "curve": curve_of(item.run.progress.get("curve", [])) if item.run else None,
+        "curve": loss_curve(item.run.progress.get("curve", []), 600, 160) if item.run else None,
         "recipe": sorted(item.version.recipe.items()),
         "metrics": sorted(item.version.metrics.items()),
     }

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from annotators.models import Annotator
 from collection import assignment, drafts, standing, submission
+from collection.access import sees_console
 from collection.enrolment import enrolled_arm
 from collection.errors import Invalid, Refused
 from collection.models import Arm, Assignment, Attempt, Experiment, Round
@@ -149,6 +150,8 @@ def _page(request: HttpRequest, experiment: Experiment, who: Annotator, said: Sa
     held = assignment.held_assignment(experiment, who)
     arm: Arm | None
     round_: Round | None
+    if said.refusal is None and sees_console(who, experiment):
+        return sent_home(request, experiment)
     if held is not None:
         arm, round_ = held.round.arm, held.round
     else:

@@ -41,6 +41,7 @@ MATRIX: dict[str, str] = {
     "POST login/": EVERYBODY,
     "POST logout/": "llllllll",
     "POST language/setlang/": EVERYBODY,
+    "GET admin/login/": "llllllll",
     "GET ": LOGGED_IN,
     "GET join/<str:secret>/": "l-------",
     "POST join/<str:secret>/": "l-------",
@@ -62,7 +63,10 @@ MATRIX: dict[str, str] = {
     f"GET {S}members/": MANAGES,
     f"POST {S}members/": MANAGES,
     f"GET {S}": LOOKS,
-    f"POST {S}act/": LOOKS,
+    f"GET {S}settings/": LOOKS,
+    f"POST {S}settings/": LOOKS,
+    f"GET {S}steer/": LOOKS,
+    f"POST {S}steer/": LOOKS,
     f"GET {S}examples/": LOOKS,
     f"GET {S}examples/<uuid:key>/": LOOKS,
     f"POST {S}examples/<uuid:key>/": LOOKS,
@@ -131,6 +135,8 @@ MATRIX: dict[str, str] = {
     f"GET {E}rounds/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/retry/": LOOKS,
     f"GET {E}events/": LOOKS,
+    f"GET {E}health/": LOOKS,
+    f"GET {E}actions/": LOOKS,
     f"GET {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/health": LOOKS,
     **{
         f"POST {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/{act}": LOOKS

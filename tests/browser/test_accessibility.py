@@ -10,8 +10,9 @@ from playwright.sync_api import Page, expect
 
 from annotators.models import Annotator
 from collection import assignment, validation
-from collection.models import Assignment, Experiment
+from collection.models import Assignment, Experiment, Round
 from modelserver.client import FakeModelClient
+from modelserver.models import TrainingRun
 from tests import factories
 from tests.browser.conftest import Opens
 
@@ -145,7 +146,26 @@ def states(
     yield "/tasks/", staff, nothing
     factories.report(experiment)
     yield from ((f"{STUDY}report/{page}", staff, nothing) for page in ("", "collection/"))
-    console = ("contexts/", "examples/", "examples/?text=nothing", f"examples/{first.key}/", "experts/", "members/")
+    factories.draft("draft", owner=staff.user)
+    yield "/studies/draft/", staff, nothing
+    yield "/studies/draft/steer/", staff, nothing
+    yield "/studies/draft/settings/", staff, press("Check and estimate")
+    run = TrainingRun.objects.create(
+        key="train", study=experiment.key, spec={"kind": "train"}, state="running",
+        progress={"phase": "training", "step": 3, "steps": 9, "eta_s": 61, "curve": [[1, 0.7], [3, 0.4]]},
+    )  # fmt: skip
+    Round.objects.filter(arm__slug="non-adversarial").update(state="training", training_run=run)
+    yield f"{STUDY}settings/", staff, press("Save")
+    console = (
+        "contexts/",
+        "steer/",
+        "settings/",
+        "examples/",
+        "examples/?text=nothing",
+        f"examples/{first.key}/",
+        "experts/",
+        "members/",
+    )
     for path in ("/", STUDY, *(f"{STUDY}{page}" for page in console), "/account/tokens/"):
         yield path, staff, nothing
 

@@ -55,6 +55,8 @@ def test_a_new_researcher_launches_a_three_arm_study(site: Site, page: Page, tmp
     page.get_by_role("button", name="Check and estimate").click()
     expect(page.get_by_text("Nothing is wrong with it")).to_be_visible()
     page.get_by_role("button", name="Make the draft").click()
+    page.get_by_role("link", name="Launch, and what it does").click()
+    page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Launch").click()
     # The page goes on by itself: no reload is asked for.
     expect(page.locator(".state.running")).to_be_visible(timeout=120_000)

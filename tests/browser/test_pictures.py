@@ -139,7 +139,10 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     expert.user.username = "expert"
     expert.user.save()
     take(opens(expert, f"{STUDY}experts/", viewport=WIDE), "experts")
-    for name, path in (("examples", f"{STUDY}examples/"), ("rounds", STUDY), ("members", f"{STUDY}members/")):
+    for name, path in (
+        ("examples", f"{STUDY}examples/"), ("rounds", STUDY), ("steer", f"{STUDY}steer/"),
+        ("settings", f"{STUDY}settings/"), ("members", f"{STUDY}members/"),
+    ):  # fmt: skip
         take(opens(expert, path, viewport={"width": 1300, "height": 800}), name, whole=name == "examples")
     versions = [
         factories.trained(
@@ -179,5 +182,5 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     take(page, "upload")
     take(opens(None, "/login/", viewport=WIDE), "login", whole=False)
 
-    assert len(taken) == len(set(taken)) == 20
+    assert len(taken) == len(set(taken)) == 22
     assert all((folder / f"{name}.png").stat().st_size > 5_000 for name in taken)

@@ -18,7 +18,9 @@ from collection import assignment, submission, validation
 from collection.models import Assignment, Evaluation, Example, Experiment, Round, TestSet, Validation
 from collection.monitoring import RoundFigures, forget, round_statistics, surroundings, why_not_moving
 from collection.states import ExperimentState, RoundState
+from lifecycle.models import Sign
 from lifecycle.moves import move
+from lifecycle.signs import leave_sign
 from modelserver import runs
 from modelserver.client import FakeModelClient, Unavailable
 from modelserver.models import TrainingRun
@@ -141,7 +143,7 @@ class TestFigures:
         first = figures_of(experiment)
         with CaptureQueriesContext(connection) as captured:
             assert figures_of(experiment) is first
-        assert len(captured) <= 5
+        assert len(captured) <= 4
 
     def test_of_a_closed_round_follow_what_experts_still_decide(self) -> None:
         experiment = factories.running(quota=1, quorum=1, max_validations=1)
@@ -155,7 +157,7 @@ class TestFigures:
         assert (figures_of(experiment).flagged, figures_of(experiment).rejected) == (0, 1)
 
     @pytest.mark.parametrize("count", [1, 6])
-    def test_take_five_queries_however_many_rounds_there_are(self, count: int) -> None:
+    def test_take_four_queries_however_many_rounds_there_are(self, count: int) -> None:
         experiment = factories.running(quota=1, rounds=10)
         for arm in experiment.arms.all():
             for number in range(2, count + 1):
@@ -164,7 +166,7 @@ class TestFigures:
         forget()
         with CaptureQueriesContext(connection) as cold:
             round_statistics(experiment)
-        assert len(cold) <= 5
+        assert len(cold) <= 4
 
 
 class TestWords:
@@ -248,9 +250,14 @@ class TestWords:
 
     def test_a_training_that_no_trainer_takes(self, experiment: Experiment) -> None:
         the_round(experiment, RoundState.TRAINING, training_run=queued(experiment))
-        assert words(experiment) == "training is queued; no trainer's heartbeat was seen ever: is one running?"
-        queued(experiment, "old", state="succeeded", heartbeat_at=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC))
-        assert "no trainer's heartbeat was seen since 2026-01-02 03:04:05 UTC" in words(experiment)
+        assert words(experiment) == "training is queued; no sign of a trainer was seen ever: is one running?"
+        Sign.objects.create(name=runs.TRAINER, at=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC))
+        assert "no sign of a trainer was seen since 2026-01-02 03:04:05 UTC" in words(experiment)
+
+    def test_a_training_that_a_trainer_is_about_to_take(self, experiment: Experiment) -> None:
+        the_round(experiment, RoundState.TRAINING, training_run=queued(experiment))
+        leave_sign(runs.TRAINER)
+        assert words(experiment) == "training is queued; a trainer is there and takes it within 30 s"
 
     def test_a_training_that_waits_for_others(self, experiment: Experiment) -> None:
         the_round(experiment, RoundState.TRAINING, training_run=queued(experiment, error="out of memory"))
@@ -300,7 +307,7 @@ class TestWords:
         missing = "evaluating: 2 of 2 test sets have no score yet; "
         assert words(experiment) == f"{missing}the worker's next reconcile asks for them"
         run = queued(experiment, f"evaluate:{version}:1-2")
-        assert words(experiment).startswith(f"{missing}scoring is queued; no trainer's heartbeat")
+        assert words(experiment).startswith(f"{missing}scoring is queued; no sign of a trainer")
         TrainingRun.objects.filter(pk=run.pk).update(state="running", heartbeat_at=timezone.now())
         assert words(experiment) == f"{missing}scoring: starting"
         for test_set in sets:

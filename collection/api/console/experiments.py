@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -18,7 +19,8 @@ from collection.api.console.base import ConsoleView, SiteView, iso
 from collection.api.idempotency import idempotent
 from collection.api.reading import checked, parameters, read
 from collection.errors import Invalid, NotYours
-from collection.grid import last_events, rounds_by_arm
+from collection.grid import grid_of, last_events
+from collection.health import health
 from collection.models import Experiment, Round, TestSet
 from collection.paging import page_by_key
 from collection.planning import task_named
@@ -189,14 +191,25 @@ class RoundsView(ConsoleView):
                     "mer": _estimate(cell.figures.mer),
                     "vmer": _estimate(cell.figures.vmer),
                     "note": cell.note,
+                    "training": dataclasses.asdict(cell.training) if cell.training else None,
                     "plays": str(cell.round.model_version) if cell.round.model_version else None,
                     "trained": str(cell.round.trained_version) if cell.round.trained_version else None,
                     "problem": cell.round.problem,
                 }
-                for arm, cells in rounds_by_arm(self.experiment(slug))
+                for arm, cells in grid_of(self.experiment(slug)).arms
                 for cell in cells
             ]
         )
+
+
+class HealthView(ConsoleView):
+    """Whether what the experiment needs is there."""
+
+    @extend_schema(operation_id="health_get", responses=s.PartOut(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """The model server, a worker and a trainer, each with how it is in words."""
+        parameters(request)
+        return Response([dataclasses.asdict(part) for part in health(grid_of(self.experiment(slug)))])
 
 
 class RetryView(ConsoleView):

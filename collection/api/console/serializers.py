@@ -149,6 +149,22 @@ class EstimateOut(Fields):
     n = s.IntegerField()
 
 
+class TrainingOut(Fields):
+    """How far a training or scoring is; ``points`` are (step, loss), ``eta_s`` the seconds left of the phase."""
+
+    phase = s.CharField(allow_blank=True)
+    step = s.IntegerField()
+    steps = s.IntegerField()
+    eta_s = s.FloatField(allow_null=True)
+    points = s.ListField(child=s.ListField(child=s.FloatField()))
+
+
+class PartOut(Fields):
+    name = s.CharField()
+    well = s.BooleanField()
+    message = s.CharField()
+
+
 class RoundOut(Fields):
     """``mer``, ``vmer``, ``tries`` and ``minutes`` are null where no model is shown."""
 
@@ -166,6 +182,7 @@ class RoundOut(Fields):
     tries = s.FloatField(allow_null=True)
     minutes = s.FloatField(allow_null=True)
     note = s.CharField(allow_blank=True)
+    training = TrainingOut(allow_null=True)
     plays = s.CharField(allow_null=True)
     trained = s.CharField(allow_null=True)
     problem = s.CharField(allow_blank=True)
@@ -458,4 +475,27 @@ class ChangeIn(Fields):
 
 
 class ExtendIn(Fields):
+    """``told`` is the quota it has: if it has another by now, nothing is done."""
+
     by = s.IntegerField()
+    told = s.IntegerField(required=False)
+
+
+class CloseIn(Fields):
+    """``told`` is how many texts wait for validation: if there are more by now, nothing is done."""
+
+    sure = s.BooleanField()
+    told = s.IntegerField(required=False)
+
+
+class ActionOut(Fields):
+    """``refusal`` says why it cannot be done yet; ``told`` is the number on which the consequences rest."""
+
+    name = s.CharField()
+    title = s.CharField()
+    consequences = s.ListField(child=s.CharField())
+    final = s.BooleanField()
+    refusal = s.CharField(allow_blank=True)
+    arm = s.CharField(allow_blank=True)
+    number = s.IntegerField(allow_null=True)
+    told = s.IntegerField(allow_null=True)

@@ -16,11 +16,12 @@ from collection.api.console import serializers as s
 from collection.api.console.base import ConsoleView, SiteView
 from collection.api.console.experiments import experiment_out, read_plan
 from collection.api.idempotency import idempotent
-from collection.api.reading import checked, read
+from collection.api.reading import checked, parameters, read
 from collection.changes import LOCKED, change, end_round_early, extend_round
 from collection.errors import Invalid, NotYours
 from collection.models import Experiment, Round
 from collection.planning import Estimate, Plan, copy_of, estimate, problems
+from collection.steering import actions
 
 
 class CheckView(SiteView):
@@ -69,6 +70,16 @@ class ChangeView(ConsoleView):
         return Response(experiment_out(change(experiment, settings, user_of(request))))
 
 
+class ActionsView(ConsoleView):
+    """What can be done with an experiment, and what then becomes of it."""
+
+    @extend_schema(operation_id="actions_list", responses=s.ActionOut(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Every action that is possible in the present state, with its consequences."""
+        parameters(request)
+        return Response([dataclasses.asdict(item) for item in actions(self.experiment(slug))])
+
+
 class ExtendView(ConsoleView):
     """Collect more in a round."""
 
@@ -77,19 +88,21 @@ class ExtendView(ConsoleView):
     def post(self, request: Request, slug: str, arm: str, number: int) -> Response:
         """Raise the quota of an open round by so many examples, in every arm alike."""
         experiment = self.experiment(slug, Right.RUN)
-        extend_round(_round(experiment, arm, number), read(s.ExtendIn, request)["by"], user_of(request))
+        body = read(s.ExtendIn, request)
+        extend_round(_round(experiment, arm, number), body["by"], user_of(request), told=body.get("told"))
         return Response(experiment_out(experiment))
 
 
 class CloseView(ConsoleView):
     """End a round early."""
 
-    @extend_schema(request=s.SureIn, responses=s.ExperimentOut)
+    @extend_schema(request=s.CloseIn, responses=s.ExperimentOut)
     @idempotent
     def post(self, request: Request, slug: str, arm: str, number: int) -> Response:
         """Close an open round with what is accepted. Texts that wait are withdrawn, and paid, if ``sure``."""
         experiment = self.experiment(slug, Right.RUN)
-        end_round_early(_round(experiment, arm, number), user_of(request), sure=read(s.SureIn, request)["sure"])
+        body = read(s.CloseIn, request)
+        end_round_early(_round(experiment, arm, number), user_of(request), sure=body["sure"], told=body.get("told"))
         return Response(experiment_out(experiment))
 
 

@@ -38,23 +38,6 @@ def test_whole_experiments_are_for_their_researchers(everything: Experiment, pat
     assert logged_in(factories.researcher(everything)).get(path).status_code == 200
 
 
-def test_only_researchers_can_pause_and_end_needs_to_be_sure(experiment: Experiment) -> None:
-    path = f"{STUDY}act/"
-    logged_in(factories.person()).post(path, {"action": "pause"})
-    experiment.refresh_from_db()
-    assert experiment.state == "running"
-    staff = logged_in(factories.researcher(experiment))
-    staff.post(path, {"action": "end"})
-    experiment.refresh_from_db()
-    assert experiment.state == "running"
-    staff.post(path, {"action": "pause"})
-    experiment.refresh_from_db()
-    assert experiment.state == "paused"
-    staff.post(path, {"action": "end", "sure": "yes"})
-    experiment.refresh_from_db()
-    assert experiment.state == "ended"
-
-
 def test_looking_changes_nothing(everything: Experiment) -> None:
     client = logged_in(factories.member_of(everything, "dynamic"))
     for path in ALL[2:-1]:

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from collection.models import Experiment, Task
-from collection.pages.plans import _defaults
+from collection.pages.planform import defaults
 from tests import factories
 from tests.collection.pages import logged_in, shown
 
@@ -25,7 +25,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 def form(**changes: Any) -> dict[str, Any]:
     """The form as it comes, filled in."""
     first = {"slug": "first", "name": "First", "contexts": "A man has a dog.\nA woman reads.", "action": "create"}
-    return {**_defaults(), "max_skips": "3", **first, **changes}
+    return {**defaults(), "max_skips": "3", **first, **changes}
 
 
 def test_from_an_empty_database_to_a_draft_of_ones_own(client: Client) -> None:

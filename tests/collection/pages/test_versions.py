@@ -11,7 +11,6 @@ from django.test import Client
 
 from annotators.membership import Role
 from collection.models import Attempt, Experiment, SandboxUse
-from collection.pages.curve import HEIGHT, WIDTH, curve_of
 from modelserver.client import FakeModelClient
 from modelserver.repository import ModelRepository
 from modelserver.wire import ModelRef
@@ -58,28 +57,14 @@ def test_a_versions_page_tells_how_it_was_made_and_draws_its_loss(experiment: Ex
     for words in ("2" * 64, "1" * 64, "epochs", "train_loss", "1\xa0minute", "Accepted examples"):
         assert words in page
     assert f'<a href="{VERSIONS}study-dynamic/{second.version}/">' in page
-    assert 'aria-label="Training loss: 0.750 at step 1, 0.250 at step 20"' in page
+    assert 'aria-label="Loss curve: from 0.750 at step 1 to 0.250 at step 20, lowest 0.250."' in page
     assert 'style="' not in page
-    assert f'points="0.0,0.0 284.2,80.0 {WIDTH}.0,{HEIGHT}.0"' in page
+    assert 'points="0.0,0.0 284.2,80.0 600.0,160.0"' in page
     page = shown(client.get(f"{VERSIONS}base/0/"))
     assert "<polyline" not in page
     assert "static round 1, dynamic round 1" in page
     for path in ("study-dynamic/3/", "other/0/", f"base/{10**30}/", f"base/{10**30}/download/"):
         assert client.get(VERSIONS + path).status_code == 404
-
-
-@pytest.mark.parametrize("rows", [[], [(1, 0.5)]])
-def test_fewer_than_two_points_make_no_curve(rows: list[tuple[int, float]]) -> None:
-    assert curve_of(rows) is None
-
-
-def test_a_curve_that_is_flat_or_of_one_step_is_drawn_within_its_image() -> None:
-    flat = curve_of([(5, 0.5), (10, 0.5)])
-    assert flat is not None
-    assert flat.points == "0.0,0.0 600.0,0.0"
-    upright = curve_of([(5, 0.5), (5, 0.25)])
-    assert upright is not None
-    assert upright.points == "0.0,0.0 0.0,160.0"
 
 
 def test_a_version_is_downloaded_or_its_page_says_why_not(
