@@ -11,12 +11,10 @@ from collection.analytics.clustered import FEWEST, Codes, Numbers, amount_per_ev
 from collection.analytics.collecting_charts import collecting_charts
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
-from collection.analytics.outcomes import Collected, collected, texts_with_outcomes
+from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Column, Options, Section, Table
 from collection.analytics.study import Study
-
-NO_MODEL = Estimate(0, None, None, None, limit="no model shown")
 
 _INTERVALS = (
     f"Texts of one writer are not independent: with at least {FEWEST} writers intervals are clustered by writer (CR2 "

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from collection.analytics.effort import effort_of_texts
+from collection.analytics.metrics import Estimate
 from collection.analytics.study import Study
+
+NO_MODEL = Estimate(0, None, None, None, limit="no model shown")
+"""What figures about fooling are where writers see no verdict."""
 
 
 @dataclass(frozen=True)

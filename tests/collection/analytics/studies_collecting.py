@@ -46,7 +46,9 @@ def collected_study(
                 who = int(random.choice(writers, p=shares))
                 key = f"{arm}-{number}-{index}"
                 label = labels[int(random.integers(2))]
-                chance = 0.0 if not fooling else 1 / (1 + np.exp(-np.log(fooling / max(1 - fooling, 1e-9)) - skills[who]))
+                chance = (
+                    0.0 if not fooling else 1 / (1 + np.exp(-np.log(fooling / max(1 - fooling, 1e-9)) - skills[who]))
+                )
                 shown = kind != "non-adversarial"
                 hits = random.random(3) < chance
                 tries = int(np.argmax(hits)) + 1 if hits.any() else 3
@@ -71,7 +73,11 @@ def collected_study(
                 good = votes > 0 and all(vote["label"] == label for vote in mine)
                 state = "accepted" if good else "flagged" if votes and flags == votes else "rejected"
                 cast.extend(mine)
-                text = place | {"writer": f"{arm}-writer-{who}", "context": f"premise {index % contexts}", "label": label}
+                text = place | {
+                    "writer": f"{arm}-writer-{who}",
+                    "context": f"premise {index % contexts}",
+                    "label": label,
+                }
                 fooled = bool(hits.any())
                 examples.append(
                     text
