@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, t
+from scipy.special import bdtr, stdtrit
 
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
@@ -39,7 +39,7 @@ class Spread:
 
     def interval(self, slope: float = 1.0) -> float:
         """Half the width of the 95% interval, on a scale whose derivative at the value is ``slope``."""
-        return float(t.ppf(0.975, self.df)) * abs(slope) * float(np.sqrt(self.variance))
+        return float(stdtrit(self.df, 0.975)) * abs(slope) * float(np.sqrt(self.variance))
 
 
 def leave_one_out(sums: Numbers, sizes: Numbers, statistic: Callable[[Numbers], Numbers]) -> Spread | None:
@@ -107,7 +107,7 @@ def _ratio(sums: Numbers) -> Numbers:
 
 
 def _widened_wilson(n: int, spread: Spread, method: str, limit: str) -> Estimate:
-    p, z = spread.value, float(t.ppf(0.975, spread.df))
+    p, z = spread.value, float(stdtrit(spread.df, 0.975))
     rows = p * (1 - p) / spread.variance
     centre = (p + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * np.sqrt(p * (1 - p) / rows + z * z / (4 * rows * rows))
@@ -166,8 +166,7 @@ def median(values: Numbers) -> Estimate:
     if len(kept) == 0:
         return missing(0, "no value is known")
     # How many ranks lie outside on each side, with a binomial tail of at most 2.5%: none of five values or fewer.
-    below = int(binom.ppf(0.025, len(kept), 0.5))
-    outside = below + int(binom.cdf(below, len(kept), 0.5) <= 0.025)
+    outside = int(np.count_nonzero(bdtr(np.arange(len(kept) // 2), len(kept), 0.5) <= 0.025))
     middle = float(np.median(kept))
     if outside == 0:
         return Estimate(len(kept), middle, None, None, limit="fewer than six values: no interval")

@@ -10,17 +10,18 @@ from collection.analytics.study import Study
 def effort_of_texts(study: Study) -> pd.DataFrame:
     """Every collected text with ``accepted`` (bool), ``writing_seconds``, ``voting_seconds`` and ``cost``.
 
-    The other columns are ``key``, ``arm``, ``round``, ``writer`` and ``fooled``, in the order of the study's examples.
+    The other columns are ``key``, ``arm``, ``round``, ``writer`` and ``fooled``; rows are those of the study's
+    examples, in their order, and the index counts from 0.
     ``cost`` is what its writer and its validators earned, in minor units; a text that nobody voted on took no voting.
     NaN where a part of a figure is not known: a total never passes for less than it is. Votes on texts that were taken
     back are left out, as those texts are.
     """
-    texts = study.examples[["key", "arm", "round", "writer", "fooled"]].copy()
+    texts = study.examples[["key", "arm", "round", "writer", "fooled"]].reset_index(drop=True)
     texts["accepted"] = (study.examples["state"] == "accepted").to_numpy(dtype=bool)
     votes = study.votes[["example", "seconds", "cost"]].groupby("example", sort=False).sum(min_count=0, skipna=False)
     of_votes = votes.reindex(study.examples["key"])
     unvoted = ~study.examples["key"].isin(votes.index).to_numpy()
-    texts["writing_seconds"] = study.examples["seconds"].astype(float)
+    texts["writing_seconds"] = study.examples["seconds"].to_numpy(dtype=float)
     texts["voting_seconds"] = of_votes["seconds"].mask(unvoted, 0.0).to_numpy(dtype=float)
     texts["cost"] = study.examples["cost"].to_numpy(dtype=float) + of_votes["cost"].mask(unvoted, 0.0).to_numpy(float)
     return texts

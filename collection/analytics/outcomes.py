@@ -17,7 +17,7 @@ NO_MODEL = Estimate(0, None, None, None, limit="no model shown")
 
 @dataclass(frozen=True)
 class Collected:
-    """Texts and judged attempts of an arm or of one of its rounds. ``writer`` is a number in both frames.
+    """Texts and judged attempts of an arm or of one of its rounds. ``writer`` is a number, of each frame's own.
 
     ``texts`` are :func:`texts_with_outcomes`; ``attempts`` say with ``validated`` whether they became one that is.
     """
@@ -35,12 +35,16 @@ class Collected:
 
 
 def texts_with_outcomes(study: Study) -> pd.DataFrame:
-    """:func:`effort_of_texts` with ``state``, ``tries``, and as bool ``judged`` (has a verdict), ``fooling`` and
-    ``validated`` (fooling and accepted); ``name`` is the writer's pseudonym and ``writer`` its number."""
+    """:func:`effort_of_texts` with ``state``, ``tries`` and ``submitted_at``.
+
+    As bool also ``judged`` (has a verdict), ``fooling`` and ``validated`` (fooling and accepted). ``name`` is the
+    writer's pseudonym and ``writer`` its number.
+    """
     texts = effort_of_texts(study).rename(columns={"writer": "name"})
     shown = {arm: study.shows_model(arm) for arm in study.arms}
     texts["writer"] = pd.factorize(texts["name"])[0]
-    texts["state"], texts["tries"] = study.examples["state"], study.examples["tries"]
+    for column in ("state", "tries", "submitted_at"):
+        texts[column] = study.examples[column].to_numpy()
     texts["judged"] = texts["fooled"].notna().to_numpy(dtype=bool) & texts["arm"].map(shown).to_numpy(dtype=bool)
     texts["fooling"] = texts["judged"] & texts["fooled"].fillna(False).to_numpy(dtype=bool)
     texts["validated"] = texts["fooling"] & texts["accepted"]
@@ -49,12 +53,10 @@ def texts_with_outcomes(study: Study) -> pd.DataFrame:
 
 def collected(study: Study, texts: pd.DataFrame, *, by_round: bool) -> Iterator[Collected]:
     """Each arm, or each round of each, that has texts; ``texts`` are :func:`texts_with_outcomes`."""
-    numbers = dict(zip(texts["name"], texts["writer"], strict=True))
     judged = study.attempts[study.attempts["fooled"].notna()]
     attempts = judged[["arm", "round"]].assign(
         validated=judged["example"].isin(texts.loc[texts["validated"], "key"]).to_numpy(dtype=float),
-        # Writers none of whose texts are left get numbers of their own.
-        writer=pd.factorize(judged["writer"].map(numbers).fillna(judged["writer"]))[0],
+        writer=pd.factorize(judged["writer"])[0],
     )
     keys = ["arm", "round"] if by_round else ["arm"]
     groups, tried = dict(list(texts.groupby(keys))), dict(list(attempts.groupby(keys)))

@@ -80,7 +80,7 @@ def _votes(study: Study) -> pd.DataFrame:
     ``with_writer`` is 0 or 1, NaN where the text was taken back; ``others`` the share of the other label votes on the
     text that name the same label, NaN where there are none. Without a context a text is its own.
     """
-    examples = study.examples.drop_duplicates("key").set_index("key")
+    examples = study.examples.set_index("key")
     votes = study.votes[["example", "arm", "round", "validator", "seconds"]].copy()
     flagged = study.votes["flagged"].fillna(False).to_numpy(dtype=bool)
     label = pd.Categorical(study.votes["label"].where(~flagged), categories=list(study.labels))

@@ -37,7 +37,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     texts = texts_with_outcomes(study)
     arms = list(collected(study, texts, by_round=False))
     people = _people(study, texts, arms)
-    concentration, effects = _concentration(arms), _effects(study, arms)
+    concentration, effects = _concentration(arms), _effects(arms)
     return Section(
         id="writers",
         title="Writers, and how much hangs on single ones",
@@ -74,7 +74,7 @@ def _concentration(arms: list[Collected]) -> Table:
     return Table("writers-concentration", "How the work is spread over writers", columns, tuple(rows), method)
 
 
-def _effects(study: Study, arms: list[Collected]) -> Table:
+def _effects(arms: list[Collected]) -> Table:
     columns = (
         Column("arm", "Arm"),
         Column("fooling_icc", "Part of the differences in validated fooling that lies between writers", "share"),
@@ -94,7 +94,7 @@ def _effects(study: Study, arms: list[Collected]) -> Table:
             row |= dict.fromkeys(("fooling_icc", "vmer", "lowest", "highest", "practice"), NO_MODEL)
         else:
             judged = group.judged
-            row |= {"fooling_icc": _correlation(judged, "validated"), "practice": _practice(study, judged)}
+            row |= {"fooling_icc": _correlation(judged, "validated"), "practice": _practice(judged)}
             row |= {"vmer": share(judged["validated"].to_numpy(float), judged["writer"].to_numpy(), "writer")}
             row |= _influence(judged)
         rows.append(row)
@@ -113,9 +113,9 @@ def _correlation(texts: pd.DataFrame, column: str) -> Estimate:
     )
 
 
-def _practice(study: Study, judged: pd.DataFrame) -> Estimate:
+def _practice(judged: pd.DataFrame) -> Estimate:
     """In the order of submission; a writer's texts are counted over all rounds of the arm."""
-    ordered = judged.loc[study.examples.loc[judged.index, "submitted_at"].sort_values(kind="stable").index]
+    ordered = judged.sort_values(["submitted_at", "key"])
     return practice(
         ordered["validated"].to_numpy(dtype=float),
         ordered.groupby("writer").cumcount().to_numpy(dtype=float) + 1,
@@ -156,19 +156,12 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
         Column("seconds", "Median time of a text", "s"),
         Column("agreed", "Votes of others that name the writer's label", "share"),
     )
-    votes = study.votes[~study.votes["flagged"].fillna(False).to_numpy(dtype=bool)]
-    written = study.examples.drop_duplicates("key").set_index("key")["label"]
-    labels = votes["example"].map(written)
-    same = (votes["label"] == labels).astype(float)[labels.notna()]
-    cast = pd.DataFrame({"text": votes.loc[same.index, "example"], "same": same})
-    cast["text"] = pd.Index(texts["key"]).get_indexer(cast["text"])
-    by_text = dict(list(cast.assign(writer=texts["writer"].to_numpy()[cast["text"]]).groupby("writer")))
+    votes, nobody = _label_votes(study, texts), pd.DataFrame({"text": [], "agrees": []}, dtype=int)
     rows: list[Mapping[str, Cell]] = []
     for group in arms:
         of_arm = float(group.judged["validated"].mean()) if not group.judged.empty else None
         for writer, own in group.texts.groupby("writer"):
-            votes_on = by_text.get(writer, cast.iloc[:0])
-            votes_on = votes_on[np.isin(votes_on["text"], own.index)]
+            on_own = votes.get((group.arm, writer), nobody)
             judged = own[own["judged"]]
             row: dict[str, Cell] = {
                 "writer": str(own["name"].iloc[0]),
@@ -176,7 +169,7 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
                 "texts": len(own),
                 "accepted": wilson(int(own["accepted"].sum()), len(own)),
                 "seconds": median(own["writing_seconds"].to_numpy(dtype=float)),
-                "agreed": share(votes_on["same"].to_numpy(), votes_on["text"].to_numpy(), "text"),
+                "agreed": share(on_own["agrees"].to_numpy(dtype=float), on_own["text"].to_numpy(), "text"),
             }
             rows.append(row | _compared(judged, of_arm, group.shows_model))
     rows.sort(key=lambda row: (-int(str(row["texts"])), str(row["writer"])))
@@ -186,6 +179,16 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
         "which 95 of 100 writers would be if all were alike (Spiegelhalter 2005)."
     )
     return Table("writers-people", "Writers", columns, tuple(rows), method)
+
+
+def _label_votes(study: Study, texts: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
+    """The label votes on each writer's texts, by arm and writer: the number of the ``text``, whether it ``agrees``."""
+    votes = study.votes[~study.votes["flagged"].fillna(False).to_numpy(dtype=bool)]
+    text = pd.Index(texts["key"]).get_indexer(votes["example"])
+    votes, text = votes[text >= 0], text[text >= 0]
+    agrees = votes["label"].to_numpy() == study.examples["label"].to_numpy()[text]
+    cast = texts[["arm", "writer"]].iloc[text].assign(text=text, agrees=agrees)
+    return dict(list(cast.groupby(["arm", "writer"])))
 
 
 def _compared(judged: pd.DataFrame, of_arm: float | None, shows_model: bool) -> dict[str, Cell]:
