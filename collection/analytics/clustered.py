@@ -77,10 +77,10 @@ def rows_or_clusters(codes: Codes, by: str) -> tuple[Codes, str, str]:
 def share(hits: Numbers, codes: Codes, by: str) -> Estimate:
     """The mean of ``hits`` (0 to 1, one a row), with an interval clustered by ``codes``; Wilson's with few clusters.
 
-    The clustered interval is Wilson's with the effective number of rows, p(1 - p) over the variance, and the quantile
-    of t (Dean & Pavlou 2015, "Comparison of confidence intervals for proportions in complex surveys", SRMS; the
-    "modified Wilson" of Franco, Little, Louis & Slud 2019, JSSAM 7). Where all rows are alike their spread is unknown
-    and Wilson's own stands, with a limit.
+    The clustered interval is Wilson's with the effective number of rows, p(1 - p) over the variance (as Korn &
+    Graubard 1998, Survey Methodology 24, do for the exact one), and the quantile of t; of such forms Franco, Little,
+    Louis & Slud (2019, JSSAM 7) recommend Wilson's. Where all rows are alike their spread is unknown and Wilson's own
+    stands, with a limit.
     """
     n, total = len(hits), float(hits.sum())
     if n == 0:

@@ -19,7 +19,7 @@ from collection.analytics.study import Study
 _INTERVALS = (
     f"Texts of one writer are not independent: with at least {FEWEST} writers intervals are clustered by writer (CR2 "
     "and Satterthwaite's degrees of freedom, Bell & McCaffrey 2002; shares as Wilson's with the effective number of "
-    f"texts, Dean & Pavlou 2015). With fewer than {FEWEST} they take texts as independent, which is told."
+    f"texts, Franco et al. 2019). With fewer than {FEWEST} they take texts as independent, which is told."
 )
 _VALIDATED = 'A "validated fooling" text fooled the model and was accepted by validators.'
 _EFFORT = (
