@@ -1,10 +1,11 @@
 """Intervals for figures from rows that come in clusters: the texts of one writer, the votes on texts of one context.
 
 The percentile bootstrap over few clusters is too narrow: with five to eight writers its 95% intervals cover the truth
-some 85% of the time (``benchmarks/coverage_cases/collecting.py``). So every interval here is from leaving out one
-cluster at a time: the variance is the bias-reduced one, CR2, and the degrees of freedom of t are Satterthwaite's (Bell
-& McCaffrey 2002, "Bias reduction in standard errors for linear regression with multi-stage samples", Survey Methodology
-28; Pustejovsky & Tipton 2018, JBES 36). Sums over clusters are all that they need: no draws, no seed.
+some 85% of the time. So every interval here is from leaving out one cluster at a time: the variance is the bias-reduced
+one, CR2, and the degrees of freedom of t are Satterthwaite's (Bell & McCaffrey 2002, "Bias reduction in standard errors
+for linear regression with multi-stage samples", Survey Methodology 28; Pustejovsky & Tipton 2018, JBES 36). How often
+these cover the truth is counted by ``benchmarks/coverage_cases/collecting.py``. Sums over clusters are all that they
+need: no draws, no seed.
 """
 
 from __future__ import annotations
