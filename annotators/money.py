@@ -12,6 +12,11 @@ _EXPONENTS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "OMR": 3, "TND": 3, "LYD":
 )
 
 
+def minor_per_unit(currency: str) -> int:
+    """How many minor units make one of the currency: 100 of most."""
+    return int(10 ** _EXPONENTS.get(currency, 2))
+
+
 @dataclass(frozen=True)
 class Money:
     """``minor`` units of ``currency`` (ISO 4217). Raises ValueError for what is not a whole amount of a currency."""

@@ -55,6 +55,11 @@ def lines(x: Encoding, y: Encoding, series: Mapping[str, Encoding]) -> dict[str,
                 "mark": {"type": "area", "opacity": 0.15},
                 "encoding": {"y": zero | {"field": f"{column}_low"}, "y2": {"field": f"{column}_high"}, **band},
             },
+            {
+                # A band has no width where there is one point.
+                "mark": {"type": "rule", "opacity": 0.4},
+                "encoding": {"y": zero | {"field": f"{column}_low"}, "y2": {"field": f"{column}_high"}, **band},
+            },
             {"mark": {"type": "line"}, "encoding": {"y": zero, **line}},
             {"mark": {"type": "point", "filled": True, "size": 40, "opacity": 1}, "encoding": {"y": zero, **point}},
         ],

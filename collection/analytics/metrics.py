@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.special import ndtri
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,11 @@ def share(successes: int, n: int) -> Estimate:
     """A share with Wilson's 95% score interval (Wilson 1927, JASA 22). No interval without trials."""
     if n == 0:
         return missing(0, "there is nothing to take a share of")
-    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    return Estimate(n, successes / n, float(interval.low), float(interval.high), "Wilson")
+    p, z = successes / n, float(ndtri(0.975))
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    low, high = (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+    return Estimate(n, p, low, high, "Wilson")
 
 
 def accuracy(

@@ -6,21 +6,43 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from collection.analytics import comparison_section, cross_section, curves, panel, returns_section
+from collection.analytics import (
+    collecting,
+    comparison_section,
+    cross_section,
+    curves,
+    panel,
+    returns_section,
+    validators,
+    writers,
+)
+from collection.analytics.assumptions import assumptions_of
 from collection.analytics.parts import Parts, afresh
+from collection.analytics.power_section import plan_section
 from collection.analytics.quality import section as quality_section
 from collection.analytics.sections import Options, Section
 from collection.analytics.study import Study
 
 Builder = Callable[[Study, Options, Parts], Section]
+
+
+def _next_study(study: Study, options: Options, parts: Parts) -> Section:
+    """What another study like this one would be able to see."""
+    return plan_section(assumptions_of(study), seed=options.seed)
+
+
 # In the order of the questions: what helps more, and why.
 BUILDERS: tuple[Builder, ...] = (
     comparison_section.section,
     curves.section,
     returns_section.section,
+    collecting.section,
+    validators.section,
+    writers.section,
     cross_section.section,
     panel.section,
     quality_section.section,
+    _next_study,
 )
 # Whatever changes a figure of a report is named in its colophon.
 _PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")

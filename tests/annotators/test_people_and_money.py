@@ -14,7 +14,7 @@ from annotators.blocks import permuted_block_group
 from annotators.enrolment import enrol, plan_study
 from annotators.ledger import Account, DifferentCredit, accounts, credit
 from annotators.models import LedgerEntry
-from annotators.money import Money
+from annotators.money import Money, minor_per_unit
 from lifecycle.append_only import AppendOnlyError
 from tests import factories
 
@@ -74,6 +74,10 @@ def test_amounts_are_shown_in_their_currencys_units(money: Money, shown: str) ->
 def test_what_is_no_amount_is_refused(minor: object, currency: object) -> None:
     with pytest.raises(ValueError, match=r"amount|currency"):
         Money(minor, currency)  # type: ignore[arg-type]
+
+
+def test_a_unit_has_as_many_minor_ones_as_its_currency() -> None:
+    assert [minor_per_unit(currency) for currency in ("USD", "JPY", "KWD")] == [100, 1, 1000]
 
 
 def test_currencies_are_never_added_up() -> None:

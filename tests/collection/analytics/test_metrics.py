@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from collection.analytics.metrics import accuracy, share
@@ -13,6 +14,13 @@ def test_wilson_interval_of_a_known_case() -> None:
     # Newcombe (1998), Statistics in Medicine 17, table I: 81 of 263 by the score method.
     estimate = share(81, 263)
     assert (round(estimate.low or 0, 4), round(estimate.high or 0, 4)) == (0.2553, 0.3662)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 30), (3, 7), (29, 30), (500, 1000)])
+def test_wilson_interval_is_that_of_scipy(successes: int, n: int) -> None:
+    expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    estimate = share(successes, n)
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_no_trials_give_no_figure() -> None:

@@ -1,0 +1,268 @@
+"""The section "writers": who did how much of the work, and how much an arm's figures hang on single writers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from math import ceil
+
+import numpy as np
+import pandas as pd
+
+from collection.analytics import charts
+from collection.analytics.clustered import median, share
+from collection.analytics.metrics import Estimate, missing
+from collection.analytics.metrics import share as wilson
+from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes
+from collection.analytics.parts import Parts
+from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
+from collection.analytics.study import Study
+from collection.analytics.writer_effects import (
+    effective_number,
+    funnel,
+    gini,
+    intraclass_correlation,
+    practice,
+    top_share,
+    without_each,
+)
+
+# Of the work that was done, and not of a sample of it.
+_DONE = "a description of the work that was done: it has no sampling error"
+
+AS_OTHERS, MORE, LESS = "like the others", "more than chance explains", "less than chance explains"
+
+
+def section(study: Study, options: Options, parts: Parts) -> Section:
+    """How work is spread over writers, how they differ, and a row for each of them."""
+    texts = texts_with_outcomes(study)
+    arms = list(collected(study, texts, by_round=False))
+    people = _people(study, texts, arms)
+    concentration, effects = _concentration(arms), _effects(arms)
+    return Section(
+        id="writers",
+        title="Writers, and how much hangs on single ones",
+        findings=tuple(_findings(concentration, effects)),
+        tables=(concentration, effects, people),
+        charts=tuple(_funnel_chart(group.arm) for group in arms if not group.judged.empty),
+        limits=tuple(_limits(arms)),
+    )
+
+
+def _concentration(arms: list[Collected]) -> Table:
+    columns = (
+        Column("arm", "Arm"),
+        Column("writers", "Writers"),
+        Column("texts", "Collected texts", "examples"),
+        Column("busiest", "By the busiest writer", "share"),
+        Column("busiest_tenth", "By the busiest 10% of writers", "share"),
+        Column("gini", "Gini coefficient (0: all equally much)"),
+        Column("effective", "Equally busy writers who would be as concentrated"),
+    )
+    rows: list[Mapping[str, Cell]] = []
+    for group in arms:
+        counts = group.texts["writer"].value_counts().to_numpy(dtype=float)
+        n = len(counts)
+        figures = {
+            "busiest": top_share(counts, 1),
+            "busiest_tenth": top_share(counts, ceil(n / 10)),
+            "gini": gini(counts),
+            "effective": effective_number(counts),
+        }
+        whole: dict[str, Cell] = {"arm": group.arm, "writers": n, "texts": len(group.texts)}
+        rows.append(whole | {name: Estimate(n, value, None, None, limit=_DONE) for name, value in figures.items()})
+    method = "Counts of texts. Gini 1912; the last column is one over Herfindahl's index (Laakso & Taagepera 1979)."
+    return Table("writers-concentration", "How the work is spread over writers", columns, tuple(rows), method)
+
+
+def _effects(arms: list[Collected]) -> Table:
+    columns = (
+        Column("arm", "Arm"),
+        Column("fooling_icc", "Part of the differences in validated fooling that lies between writers", "share"),
+        Column("accepted_icc", "Part of the differences in acceptance that lies between writers", "share"),
+        Column("vmer", "Validated fooling (vMER)", "share"),
+        Column("lowest", "vMER, one writer left out: lowest", "share"),
+        Column("lowest_without", "Without"),
+        Column("highest", "vMER, one writer left out: highest", "share"),
+        Column("highest_without", "Without "),
+        Column("practice", "Change of vMER with each doubling of a writer's texts, within a round", "share"),
+    )
+    rows = []
+    for group in arms:
+        decided = group.texts[group.texts["state"] != "pending"]
+        row: dict[str, Cell] = {"arm": group.arm, "accepted_icc": _correlation(decided, "accepted")}
+        if not group.shows_model:
+            row |= dict.fromkeys(("fooling_icc", "vmer", "lowest", "highest", "practice"), NO_MODEL)
+        else:
+            judged = group.judged
+            row |= {"fooling_icc": _correlation(judged, "validated"), "practice": _practice(judged)}
+            row |= {"vmer": share(judged["validated"].to_numpy(float), judged["writer"].to_numpy(), "writer")}
+            row |= _influence(judged)
+        rows.append(row)
+    method = (
+        "Part between writers: intraclass correlation within rounds, variance components by Henderson's method 3 "
+        "(Searle, Casella & McCulloch 1992), interval from F with Satterthwaite's degrees of freedom (Ukoumunne 2002). "
+        "Practice: least squares within a writer's texts of a round, clustered by writer (CR2, t). Left out: the arm's "
+        "figure without the writer on whom it hangs most."
+    )
+    return Table("writers-effects", "How much writers differ", columns, tuple(rows), method)
+
+
+def _correlation(texts: pd.DataFrame, column: str) -> Estimate:
+    return intraclass_correlation(
+        texts[column].to_numpy(dtype=float), texts["writer"].to_numpy(), texts["round"].to_numpy()
+    )
+
+
+def _practice(judged: pd.DataFrame) -> Estimate:
+    """In the order of submission; a writer's texts are counted over all rounds of the arm."""
+    ordered = judged.sort_values(["submitted_at", "key"])
+    return practice(
+        ordered["validated"].to_numpy(dtype=float),
+        ordered.groupby("writer").cumcount().to_numpy(dtype=float) + 1,
+        ordered["writer"].to_numpy(),
+        ordered.groupby(["writer", "round"]).ngroup().to_numpy(),
+    )
+
+
+def _influence(judged: pd.DataFrame) -> dict[str, Cell]:
+    """The arm's vMER without the writer whose absence makes it lowest, and highest."""
+    names = judged.drop_duplicates("writer").sort_values("writer")["name"].to_numpy()
+    left = without_each(judged["validated"].to_numpy(dtype=float), judged["writer"].to_numpy())
+    if not np.isfinite(left).any():
+        only = missing(len(left), "nothing is left without the only writer")
+        return {"lowest": only, "highest": only}
+    found: dict[str, Cell] = {}
+    choices: tuple[tuple[str, Callable[..., np.intp]], ...] = (("lowest", np.nanargmin), ("highest", np.nanargmax))
+    for name, choose in choices:
+        at = int(choose(left))
+        found |= {name: Estimate(len(left), float(left[at]), None, None, limit=_DONE)}
+        found |= {f"{name}_without": str(names[at])}
+    return found
+
+
+def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
+    """A row for each writer of each arm, the busiest first."""
+    columns = (
+        Column("writer", "Writer"),
+        Column("arm", "Arm"),
+        Column("texts", "Collected texts", "examples"),
+        Column("accepted", "Accepted", "share"),
+        Column("judged", "Texts with a verdict", "examples"),
+        Column("vmer", "Validated fooling (vMER)", "share"),
+        Column("standing", "Validated fooling, compared"),
+        Column("arm_vmer", "vMER of the arm", "share"),
+        Column("usual_low", "If like the others, from", "share"),
+        Column("usual_high", "to", "share"),
+        Column("seconds", "Median time of a text", "s"),
+        Column("agreed", "Votes of others that name the writer's label", "share"),
+    )
+    votes, nobody = _label_votes(study, texts), pd.DataFrame({"text": [], "agrees": []}, dtype=int)
+    rows: list[Mapping[str, Cell]] = []
+    for group in arms:
+        of_arm = float(group.judged["validated"].mean()) if not group.judged.empty else None
+        for writer, own in group.texts.groupby("writer"):
+            on_own = votes.get((group.arm, writer), nobody)
+            judged = own[own["judged"]]
+            row: dict[str, Cell] = {
+                "writer": str(own["name"].iloc[0]),
+                "arm": group.arm,
+                "texts": len(own),
+                "accepted": wilson(int(own["accepted"].sum()), len(own)),
+                "seconds": median(own["writing_seconds"].to_numpy(dtype=float)),
+                "agreed": share(on_own["agrees"].to_numpy(dtype=float), on_own["text"].to_numpy(), "text"),
+            }
+            rows.append(row | _compared(judged, of_arm, group.shows_model))
+    rows.sort(key=lambda row: (-int(str(row["texts"])), str(row["writer"])))
+    method = (
+        "Shares of texts: Wilson, which takes a writer's texts as independent. Votes: clustered by text (CR2, Wilson). "
+        "Times: median, interval between order statistics (Conover 1999). What chance explains: binomial limits in "
+        "which 95 of 100 writers would be if all were alike (Spiegelhalter 2005)."
+    )
+    return Table("writers-people", "Writers", columns, tuple(rows), method)
+
+
+def _label_votes(study: Study, texts: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
+    """The label votes on each writer's texts, by arm and writer: the number of the ``text``, whether it ``agrees``."""
+    votes = study.votes[~study.votes["flagged"].fillna(False).to_numpy(dtype=bool)]
+    text = pd.Index(texts["key"]).get_indexer(votes["example"])
+    votes, text = votes[text >= 0], text[text >= 0]
+    agrees = votes["label"].to_numpy() == study.examples["label"].to_numpy()[text]
+    cast = texts[["arm", "writer"]].iloc[text].assign(text=text, agrees=agrees)
+    return dict(list(cast.groupby(["arm", "writer"])))
+
+
+def _compared(judged: pd.DataFrame, of_arm: float | None, shows_model: bool) -> dict[str, Cell]:
+    """A writer's vMER beside the arm's, and the limits within which chance alone would put it."""
+    if not shows_model:
+        return {"judged": NO_MODEL, "vmer": NO_MODEL}
+    n, hits = len(judged), int(judged["validated"].sum())
+    row: dict[str, Cell] = {"judged": n, "vmer": wilson(hits, n)}
+    if n == 0 or of_arm is None:
+        return row
+    low, high = (float(limit[0]) for limit in funnel(of_arm, np.array([float(n)])))
+    standing = MORE if hits / n > high else LESS if hits / n < low else AS_OTHERS
+    return row | {"standing": standing, "arm_vmer": of_arm, "usual_low": low, "usual_high": high}
+
+
+def _funnel_chart(arm: str) -> Chart:
+    x = charts.axis("judged", "Number of the writer's texts")
+    y = charts.axis("vmer", "Validated fooling texts of the writer", share=True)
+    colours = {"domain": [LESS, AS_OTHERS, MORE], "range": ["#D55E00", "#777777", "#0072B2"]}
+    marks = {"domain": [LESS, AS_OTHERS, MORE], "range": ["triangle-down", "circle", "triangle-up"]}
+    standing = {"field": "standing", "type": "nominal", "title": "Fools the model"}
+    limits = y | {"field": "usual_low"}
+    spec = {
+        "transform": [{"filter": {"and": [{"field": "arm", "equal": arm}, {"field": "judged", "gt": 0}]}}],
+        "encoding": {"x": x},
+        "layer": [
+            {
+                "mark": {"type": "area", "opacity": 0.2, "color": "#777777"},
+                "encoding": {"y": limits, "y2": {"field": "usual_high"}},
+            },
+            {
+                "mark": {"type": "line", "strokeDash": [4, 4], "color": "#777777"},
+                "encoding": {"y": y | {"field": "arm_vmer"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 0.8},
+                "encoding": {
+                    "y": y,
+                    "color": standing | {"scale": colours},
+                    "shape": standing | {"scale": marks},
+                    "tooltip": {"field": "writer", "type": "nominal"},
+                },
+            },
+        ],
+    }
+    return Chart(
+        id=f"writers-funnel-{arm}",
+        title=f"Writers of the arm {arm}: who differs by more than chance",
+        description=(
+            "A point a writer: how many texts, and the share of them that fooled the model and were accepted. The "
+            "dashed line is the whole arm. In the grey band lie 95 of 100 writers if only chance differs."
+        ),
+        table="writers-people",
+        spec=spec,
+    )
+
+
+def _findings(concentration: Table, effects: Table) -> Iterator[str]:
+    for spread, effect in zip(concentration.rows, effects.rows, strict=True):
+        tenth, part, arm = spread["busiest_tenth"], effect["fooling_icc"], spread["arm"]
+        if isinstance(tenth, Estimate) and tenth.value is not None and tenth.n > 1:
+            yield f"In the arm {arm}, the busiest 10% of its {tenth.n} writers wrote {tenth.value:.0%} of the texts."
+        if isinstance(part, Estimate) and part.low is not None and part.high is not None:
+            if part.low <= 0:
+                yield f"We cannot tell whether writers of the arm {arm} differ in how often they fool the model."
+            else:
+                yield (
+                    f"Writers of the arm {arm} differ in how often they fool the model: "
+                    f"{part.value:.0%} of the differences between texts lie between writers "
+                    f"(95% interval {part.low:.0%} to {part.high:.0%})."
+                )
+
+
+def _limits(arms: list[Collected]) -> Iterator[str]:
+    for group in arms:
+        if group.texts["writer"].nunique() == 1:
+            yield f"The arm {group.arm} has one writer: the writer's part and the arm's cannot be told apart."

@@ -1,0 +1,122 @@
+"""Agreement of label votes, against the krippendorff package, statsmodels and cases worked by hand."""
+
+from __future__ import annotations
+
+import krippendorff
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.inter_rater import fleiss_kappa
+
+from collection.analytics.agreement import agreement
+from collection.analytics.clustered import Numbers
+
+
+def _alone(counts: Numbers) -> np.ndarray:
+    return np.arange(len(counts))
+
+
+def _random_counts(seed: int, texts: int = 60, labels: int = 3) -> Numbers:
+    """Votes of two to five people who mostly name the same label."""
+    random = np.random.default_rng(seed)
+    gold = random.integers(0, labels, texts)
+    return np.array(
+        [
+            random.multinomial(random.integers(2, 6), np.where(np.arange(labels) == label, 0.7, 0.3 / (labels - 1)))
+            for label in gold
+        ],
+        dtype=float,
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_alpha_is_that_of_the_krippendorff_package(seed: int) -> None:
+    counts = _random_counts(seed)
+    counts[0] = (1, 0, 0)  # a text with one vote is none of the pairable ones
+    expected = krippendorff.alpha(value_counts=counts.astype(int), level_of_measurement="nominal")
+    assert agreement(counts, _alone(counts)).alpha.value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kappa_is_that_of_statsmodels_for_equal_numbers_of_votes(seed: int) -> None:
+    counts = np.random.default_rng(seed).multinomial(4, (0.6, 0.3, 0.1), size=50).astype(float)
+    assert agreement(counts, _alone(counts)).kappa.value == pytest.approx(fleiss_kappa(counts, method="fleiss"))
+
+
+def test_kappa_with_unequal_numbers_of_votes_is_the_case_worked_by_hand() -> None:
+    # Observed: (1 + 1/3 + 1) / 3; shares of the first label: (1 + 2/3 + 0) / 3 = 5/9, so expected 41/81.
+    counts = np.array([[2, 0], [2, 1], [0, 2]], dtype=float)
+    expected = (7 / 9 - 41 / 81) / (1 - 41 / 81)
+    assert agreement(counts, _alone(counts)).kappa.value == pytest.approx(expected)
+
+
+def test_ac1_of_nearly_one_label_only_is_the_case_worked_by_hand() -> None:
+    # Gwet (2008): 125 subjects, both raters say "+" of 118, one of them of 7; kappa is below 0 and AC1 0.94.
+    counts = np.array([[2, 0]] * 118 + [[1, 1]] * 7, dtype=float)
+    found = agreement(counts, _alone(counts))
+    chance = 2 * (243 / 250) * (7 / 250)
+    assert found.pairwise.value == pytest.approx(0.944)
+    assert found.ac1.value == pytest.approx((0.944 - chance) / (1 - chance))
+    assert round(found.ac1.value or 0, 4) == 0.9408
+    assert (found.kappa.value or 0) < 0
+
+
+def test_intervals_hold_their_figures_and_narrow_with_more_texts() -> None:
+    few, many = (agreement(counts, _alone(counts)) for counts in (_random_counts(1), _random_counts(1, texts=2000)))
+    for name in ("pairwise", "alpha", "kappa", "ac1"):
+        small, large = getattr(few, name), getattr(many, name)
+        assert small.low < small.value < small.high
+        assert large.high - large.low < (small.high - small.low) / 3
+
+
+def test_texts_of_one_context_widen_the_interval() -> None:
+    counts = np.array([[2, 0]] * 5 + [[1, 1]] * 5, dtype=float).repeat(20, axis=0)
+    counts[::3] = counts[::3, ::-1]
+    alone = agreement(counts, _alone(counts)).alpha
+    together = agreement(counts, np.arange(10).repeat(20)).alpha
+    assert "context" in together.method
+    assert (together.high or 0) - (together.low or 0) > 2 * ((alone.high or 0) - (alone.low or 0))
+
+
+def test_few_contexts_are_told() -> None:
+    counts = _random_counts(2)
+    assert "fewer than 5 contexts" in agreement(counts, np.arange(60) % 3).alpha.limit
+
+
+@pytest.mark.parametrize("counts", [[], [[0, 0]], [[1, 0], [0, 1], [1, 0]]])
+def test_without_two_votes_on_a_text_there_is_no_figure(counts: list[list[int]]) -> None:
+    found = agreement(np.array(counts, dtype=float).reshape(-1, 2), np.zeros(len(counts), dtype=int))
+    for estimate in (found.pairwise, found.alpha, found.kappa, found.ac1):
+        assert estimate.value is None
+        assert "two label votes" in estimate.limit
+
+
+def test_a_single_label_leaves_alpha_and_kappa_undefined_and_says_so() -> None:
+    counts = np.array([[2, 0]] * 8, dtype=float)
+    found = agreement(counts, _alone(counts))
+    assert found.alpha.value is None
+    assert found.kappa.value is None
+    assert "one label" in found.alpha.limit
+    assert (found.ac1.value, found.ac1.low) == (1, None)
+    assert found.pairwise.value == 1
+
+
+def test_perfect_agreement_has_no_interval_that_claims_certainty() -> None:
+    counts = np.array([[2, 0], [0, 2]] * 5, dtype=float)
+    alpha = agreement(counts, _alone(counts)).alpha
+    assert (alpha.value, alpha.low, alpha.high) == (1, None, None)
+    assert "all votes agree" in alpha.limit
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_neither_the_order_of_texts_nor_the_names_of_labels_matter(seed: int) -> None:
+    counts = _random_counts(seed, texts=25)
+    random = np.random.default_rng(seed)
+    rows, labels = random.permutation(25), random.permutation(3)
+    contexts = np.arange(25) % 6
+    one, other = agreement(counts, contexts), agreement(counts[rows][:, labels], contexts[rows])
+    for name in ("pairwise", "alpha", "kappa", "ac1"):
+        first, second = getattr(one, name), getattr(other, name)
+        assert (first.value, first.low, first.high) == pytest.approx((second.value, second.low, second.high))

@@ -1,0 +1,256 @@
+"""The sections "collection", "writers" and "agreement": hand-counted figures, and every gap that data can have."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import vl_convert
+
+from collection.analytics import collecting, validators, writers
+from collection.analytics.metrics import Estimate, share
+from collection.analytics.parts import Parts, afresh
+from collection.analytics.sections import Cell, Options, Section, flat
+from collection.analytics.study import Study, table
+from tests.collection.analytics.studies_collecting import awkward_studies, collected_study
+
+Builder = Callable[[Study, Options, Parts], Section]
+BUILDERS: tuple[Builder, ...] = (collecting.section, writers.section, validators.section)
+STUDIES = awkward_studies()
+
+
+def _rows(section: Section, name: str) -> list[dict[str, Cell]]:
+    found = next(each for each in section.tables if each.id == name)
+    assert all(set(row) <= {column.name for column in found.columns} for row in found.rows)
+    return [dict(row) for row in found.rows]
+
+
+def _figure(cell: Cell) -> Estimate:
+    assert isinstance(cell, Estimate)
+    return cell
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _numbers(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, float):
+        yield value
+
+
+@pytest.mark.parametrize("build", BUILDERS, ids=["collection", "writers", "agreement"])
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_every_gap_in_the_data_gives_a_limit_and_no_number_that_is_none(build: Builder, study: Study) -> None:
+    section = build(study, Options(), afresh)
+    json.dumps(section.to_plain(), allow_nan=False)
+    assert all(math.isfinite(number) for number in _numbers(section.to_plain()))
+    names = [section.id, *(each.id for each in section.tables), *(each.id for each in section.charts)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in names)
+    for each in section.tables:
+        for row in each.rows:
+            assert set(row) <= {column.name for column in each.columns}
+            for cell in row.values():
+                if isinstance(cell, Estimate):
+                    assert cell.value is not None or cell.limit
+                    assert cell.low is not None or cell.limit
+                    assert cell.low is None or cell.low - 1e-9 <= (cell.value or 0) <= (cell.high or 0) + 1e-9
+
+
+@pytest.mark.parametrize("build", BUILDERS, ids=["collection", "writers", "agreement"])
+@pytest.mark.parametrize("name", ["usual", "one round", "no examples"])
+def test_charts_draw_the_rows_of_their_tables(build: Builder, name: str) -> None:
+    section = build(STUDIES[name], Options(), afresh)
+    tables = {each.id: each for each in section.tables}
+    for chart in section.charts:
+        values = list(flat(tables[chart.table].columns, tables[chart.table].rows))
+        assert vl_convert.vegalite_to_svg(json.dumps(dict(chart.spec) | {"data": {"values": values}, "width": 560}))
+        assert chart.description
+
+
+@pytest.mark.parametrize("build", BUILDERS, ids=["collection", "writers", "agreement"])
+def test_the_order_of_rows_changes_nothing(build: Builder) -> None:
+    study = STUDIES["usual"]
+    shuffled = dataclasses.replace(
+        study,
+        examples=study.examples.sample(frac=1, random_state=1),
+        attempts=study.attempts.sample(frac=1, random_state=2),
+        votes=study.votes.sample(frac=1, random_state=3),
+    )
+    for one, other in zip(
+        build(study, Options(), afresh).tables, build(shuffled, Options(), afresh).tables, strict=True
+    ):
+        first, second = (sorted(map(_rounded, flat(each.columns, each.rows))) for each in (one, other))
+        assert first == second
+
+
+def _rounded(row: dict[str, Any]) -> str:
+    return repr({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+
+
+def _by_hand() -> Study:
+    """Four texts of one round by one writer each: accepted and fooling, accepted, rejected though fooling, flagged."""
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=1, texts=4, writers=4)
+    keys = ["a", "b", "c", "d"]
+    examples = study.examples.assign(
+        key=keys,
+        writer=["u", "v", "w", "x"],
+        state=["accepted", "accepted", "rejected", "flagged"],
+        fooled=np.array([True, False, True, False]),
+        tries=[2, 3, 1, 3],
+        seconds=[60.0, 90.0, 30.0, 120.0],
+        cost=[50.0, 40.0, 10.0, 10.0],
+        label="entailment",
+    )
+    votes = [
+        {
+            "example": key,
+            "arm": "dynamic",
+            "round": 1,
+            "validator": validator,
+            "label": label,
+            "flagged": label == "",
+            "seconds": 15.0,
+            "cost": 5.0,
+            "voted_at": study.examples["submitted_at"].iloc[0],
+        }
+        for key, labels in zip(keys, ("ee", "ee", "nn", "e "), strict=True)
+        for validator, label in zip(
+            "pq", ({"e": "entailment", "n": "not_entailment", " ": ""}[each] for each in labels), strict=True
+        )
+    ]
+    first = study.attempts.iloc[0].to_dict()
+    attempts = [
+        first | {"key": f"{key}{index}", "example": key if index == tries else "", "writer": writer, "index": index}
+        for key, writer, tries in zip(keys, "uvwx", (2, 3, 1, 3), strict=True)
+        for index in range(1, tries + 1)
+    ]
+    return dataclasses.replace(
+        study, examples=examples, votes=table("votes", votes), attempts=table("attempts", attempts)
+    )
+
+
+def test_figures_of_collecting_are_those_counted_by_hand() -> None:
+    section = collecting.section(_by_hand(), Options(), afresh)
+    (outcomes,) = _rows(section, "collection-outcomes")
+    assert (outcomes["writers"], outcomes["collected"]) == (4, 4)
+    assert [_figure(outcomes[name]).value for name in ("accepted", "rejected", "flagged", "pending")] == [
+        0.5,
+        0.25,
+        0.25,
+        0,
+    ]
+    (fooling,) = _rows(section, "collection-fooling-by-round")
+    assert (_figure(fooling["mer"]).value, _figure(fooling["vmer"]).value) == (0.5, 0.25)
+    assert _figure(fooling["vmer_wilson"]) == share(1, 4)
+    assert "fewer than 5 writers" in _figure(fooling["vmer"]).limit
+    # Nine texts were put forward for the one that succeeded, which itself took two.
+    assert _figure(fooling["tries_spent"]).value == pytest.approx(9)
+    assert _figure(fooling["tries_of_fooling"]).value == 2
+    (spent,) = _rows(section, "collection-spending")
+    assert (spent["writing_hours"], spent["voting_hours"]) == pytest.approx((300 / 3600, 120 / 3600))
+    assert _figure(spent["seconds_per_accepted"]).value == pytest.approx(210)
+    assert _figure(spent["seconds_per_validated"]).value == pytest.approx(420)
+    assert _figure(spent["cost_per_validated"]).value == pytest.approx(150)
+
+
+def test_an_arm_without_a_model_has_no_fooling_and_yet_a_price() -> None:
+    section = collecting.section(STUDIES["usual"], Options(), afresh)
+    fooling = next(row for row in _rows(section, "collection-fooling") if row["arm"] == "plain")
+    spending = next(row for row in _rows(section, "collection-spending") if row["arm"] == "plain")
+    for name in ("mer", "vmer", "tries_spent", "tries_of_fooling"):
+        assert (_figure(fooling[name]).value, _figure(fooling[name]).limit) == (None, "no model shown")
+    assert _figure(spending["seconds_per_validated"]).limit == "no model shown"
+    assert _figure(spending["seconds_per_accepted"]).value is not None
+    assert any("plain" in limit for limit in section.limits)
+
+
+def test_with_enough_writers_intervals_are_clustered_and_wilsons_stand_beside_them() -> None:
+    section = collecting.section(collected_study(writers=12, texts=120, seed=3), Options(), afresh)
+    row = _rows(section, "collection-fooling")[1]
+    clustered, independent = _figure(row["vmer"]), _figure(row["vmer_wilson"])
+    assert "writer" in clustered.method
+    assert clustered.value == independent.value
+    assert (clustered.high or 0) - (clustered.low or 0) > (independent.high or 0) - (independent.low or 0)
+
+
+def test_unknown_times_are_told_and_do_not_pass_for_none() -> None:
+    section = collecting.section(STUDIES["some unknown"], Options(), afresh)
+    row = _rows(section, "collection-spending")[0]
+    assert row["writing_hours"] is None
+    assert _figure(row["seconds_per_accepted"]).value is None
+    assert _figure(row["cost_per_accepted"]).value is not None
+    assert any("time of writing" in limit for limit in section.limits)
+    assert any("no verdict" in limit for limit in section.limits)
+
+
+def test_a_rise_in_fooling_is_found_and_chance_is_not_taken_for_one() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=5, texts=200, writers=10, wrong=0.0)
+    random = np.random.default_rng(6)
+    risen = study.examples["round"].to_numpy() * 0.15 > random.random(len(study.examples))
+    rising = collecting.section(
+        dataclasses.replace(study, examples=study.examples.assign(fooled=risen)), Options(), afresh
+    )
+    assert any("more frequent" in finding and "percentage points" in finding for finding in rising.findings)
+    flat_one = collecting.section(
+        dataclasses.replace(study, examples=study.examples.assign(fooled=np.arange(1000) % 5 < 2)), Options(), afresh
+    )
+    assert any("cannot tell whether validated fooling" in finding for finding in flat_one.findings)
+
+
+def test_writers_are_listed_with_what_they_did_and_who_stands_out_is_marked() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=2, texts=150, writers=6, wrong=0.0)
+    best = study.examples["writer"] == study.examples["writer"].iloc[0]
+    section = writers.section(
+        dataclasses.replace(study, examples=study.examples.assign(fooled=best)), Options(), afresh
+    )
+    people = _rows(section, "writers-people")
+    assert sum(int(str(row["texts"])) for row in people) == 300
+    assert people == sorted(people, key=lambda row: -int(str(row["texts"])))
+    standing = {str(row["writer"]): row["standing"] for row in people}
+    assert standing.pop(str(study.examples["writer"].iloc[0])) == writers.MORE
+    assert set(standing.values()) == {writers.LESS}
+    (effects,) = _rows(section, "writers-effects")
+    assert effects["lowest_without"] == study.examples["writer"].iloc[0]
+    assert _figure(effects["lowest"]).value == 0
+
+
+def test_one_writer_is_told_and_nothing_is_left_out() -> None:
+    section = writers.section(STUDIES["one writer"], Options(), afresh)
+    assert any("one writer" in limit for limit in section.limits)
+    row = _rows(section, "writers-effects")[1]
+    assert _figure(row["fooling_icc"]).value is None
+    assert _figure(row["lowest"]).value is None
+
+
+def test_figures_of_agreement_are_those_counted_by_hand_and_flags_stand_by_themselves() -> None:
+    section = validators.section(_by_hand(), Options(), afresh)
+    (total,) = _rows(section, "agreement-total")
+    assert (total["texts"], total["votes"]) == (4, 7)
+    assert _figure(total["flagged"]).value == pytest.approx(1 / 8)
+    assert _figure(total["with_writer"]).value == pytest.approx(5 / 7)
+    assert (_figure(total["pairwise"]).n, _figure(total["pairwise"]).value) == (3, 1)
+    assert _figure(total["alpha"]).value == 1
+    first, second = _rows(section, "agreement-validators")
+    assert (first["validator"], first["votes"], _figure(first["flagged"]).value) == ("p", 4, 0)
+    assert _figure(second["flagged"]).value == pytest.approx(0.25)
+    assert _figure(first["others"]).n == 3
+    assert _figure(first["seconds"]).value == 15
+
+
+def test_votes_on_texts_taken_back_are_not_held_against_the_writer() -> None:
+    study = STUDIES["usual"]
+    fewer = dataclasses.replace(study, examples=study.examples[study.examples["round"] > 1])
+    section = validators.section(fewer, Options(), afresh)
+    first = next(row for row in _rows(section, "agreement-by-round") if row["round"] == 1)
+    assert _figure(first["with_writer"]).n == 0
+    assert any("taken back" in limit for limit in section.limits)
