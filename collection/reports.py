@@ -31,6 +31,10 @@ from collection.models import (
 from collection.nudges import nudge
 from collection.states import ReportState, RoundState
 from lifecycle.moves import LostRace, move, record
+from modelserver.models import TrainingRun
+from modelserver.states import RUN_ENDED
+
+LONGEST_WAIT = dt.timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,17 @@ def note_changes(experiment: Experiment) -> None:
     """Make the experiment's report due if what it is made of has changed since it was computed.
 
     That is so when a round is done and when a version was trained or scored; single texts and votes wait for these.
+    While such runs are under way each would make it due again: then it waits for their end, or for LONGEST_WAIT.
     """
-    made_of = inputs_digest(experiment)
     report = Report.objects.filter(experiment=experiment).first()
     if report is None:
         if Round.objects.filter(arm__experiment=experiment, state=RoundState.DONE).exists():
             _first(experiment)
-    elif report.state in (ReportState.DONE, ReportState.FAILED) and report.made_of != made_of:
-        move(report, ReportState.DUE)
+    elif report.state in (ReportState.DONE, ReportState.FAILED) and report.made_of != inputs_digest(experiment):
+        under_way = TrainingRun.objects.filter(study=experiment.key).exclude(state__in=RUN_ENDED).exists()
+        old = report.heartbeat_at is None or report.heartbeat_at < timezone.now() - LONGEST_WAIT
+        if old or not under_way:
+            move(report, ReportState.DUE)
 
 
 def ask(experiment: Experiment, actor: AbstractBaseUser | None = None) -> Report:

@@ -17,7 +17,7 @@ _CONFIG = {
     "background": "white",
     "font": "DejaVu Sans, Arial, sans-serif",
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
-    "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
+    "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 360},
     "header": {"labelFontSize": 12, "titleFontSize": 12},
     "view": {"stroke": None},
 }

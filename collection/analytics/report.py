@@ -46,8 +46,20 @@ BUILDERS: tuple[Builder, ...] = (
 )
 # Whatever changes a figure of a report is named in its colophon.
 _PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
-# Findings of a section that the first page repeats; sections name theirs by weight.
-_REPEATED = 2
+# How many findings of a section the first page repeats; each section names the weightiest first. The scores of single
+# models stand in the learning curves: on the first page they would invite comparisons that have no interval.
+_REPEATED = {
+    "comparison": 12,
+    "diminishing-returns": 12,
+    "collection": 6,
+    "agreement": 4,
+    "writers": 4,
+    "cross": 4,
+    "panel": 4,
+    "data-quality": 4,
+    "power": 2,
+}
+_LIMITS = 2
 
 
 def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:
@@ -65,8 +77,8 @@ def summary(study: Study, sections: list[Section]) -> Section:
         f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
         f"planned rounds are trained."
     )
-    repeated = [finding for section in sections for finding in section.findings[:_REPEATED]]
-    limits = [f"{section.title}: {limit}" for section in sections for limit in section.limits[:_REPEATED]]
+    repeated = [finding for section in sections for finding in section.findings[: _REPEATED.get(section.id, 0)]]
+    limits = [f"{section.title}: {limit}" for section in sections for limit in section.limits[:_LIMITS]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
 
 

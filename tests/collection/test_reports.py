@@ -24,6 +24,7 @@ from lifecycle.models import StateChange
 from lifecycle.moves import LostRace
 from modelserver import runs
 from modelserver.datafiles import DataStore
+from modelserver.runs import RunSpec, request
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,7 @@ def counted(study: Study, options: Options, parts: Parts) -> Section:
     count = len(study.accepted)
     known = parts("count", str(count), lambda: [count])
     table = Table("count", "Examples", (Column("n", "n"),), ({"n": known[0]},), "counted")
-    return Section("count", "Count", (f"{known[0]} examples.",), (table,))
+    return Section("comparison", "Count", (f"{known[0]} examples.",), (table,))
 
 
 def computed(report: Report) -> Report:
@@ -84,13 +85,25 @@ def test_the_first_report_is_due_when_a_round_is_done_and_not_before(store: Data
 def test_a_report_is_computed_once_and_due_again_when_another_round_is_done(store: DataStore) -> None:
     experiment = one_round(store)
     report = computed(reports.due()[0])
-    assert (report.state, [section.slug for section in report.sections.all()]) == ("done", ["summary", "count"])
+    assert (report.state, [section.slug for section in report.sections.all()]) == ("done", ["summary", "comparison"])
     settle(store)
     assert reports.due() == []
     factories.accepted(experiment, "dynamic", 1)
     settle(store)
     assert reports.due() == [report]
     assert "4 examples." in computed(report).sections.get(slug="summary").content["findings"]
+
+
+def test_while_runs_are_under_way_a_report_waits_for_their_end_but_not_for_ever(store: DataStore) -> None:
+    experiment = one_round(store)
+    report = computed(reports.due()[0])
+    Report.objects.update(made_of="something else")
+    request("train:x", experiment.key, RunSpec(kind="train", labels=factories.LABELS))
+    reports.note_changes(experiment)
+    assert reports.due() == []
+    Report.objects.update(heartbeat_at=timezone.now() - reports.LONGEST_WAIT - dt.timedelta(seconds=1))
+    reports.note_changes(experiment)
+    assert reports.due() == [report]
 
 
 def test_parts_of_a_report_are_kept_until_nothing_asks_for_them(store: DataStore) -> None:
@@ -187,7 +200,7 @@ def test_there_is_no_report_on_a_draft() -> None:
 
 def test_the_summary_repeats_what_sections_found_first_and_what_they_could_not_find_out() -> None:
     def found(study: Study, options: Options, parts: Parts) -> Section:
-        return Section("x", "X", ("One.", "Two.", "Three."), limits=("not enough data: y",))
+        return Section("power", "X", ("One.", "Two.", "Three."), limits=("not enough data: y",))
 
     with mock.patch("collection.analytics.report.BUILDERS", (found,)):
         summary = sections_of(study_of(factories.running(**QUICK)), Options())[0]

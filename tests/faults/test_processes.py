@@ -77,6 +77,16 @@ def test_rounds_fill_over_http_and_each_arm_plays_its_own_version(site: Site, ti
             versions = {verdict["model_version"] for verdict in told}
             assert versions == ({0} if groups[person.username] == "static" else {0, 1})
 
+    def reported() -> bool:
+        scores = site.query("SELECT COUNT(*) FROM collection_roundscore")[0][0]
+        state, problem = site.query("SELECT state, problem FROM collection_report")[0]
+        assert state != "failed", problem
+        return scores == 7 * 6 and state == "done"
+
+    wait_for(reported, "every version to be scored on every round, and the report to be computed")
+    drawn = site.query("SELECT COUNT(*) FROM collection_reportchart")[0][0]
+    assert drawn > 5
+
 
 def test_a_worker_killed_in_mid_training_is_noticed_and_its_run_done_again(site: Site, tiny_model: Path) -> None:
     slow = QUICK | {"recipe": {"epochs": 300, "method": "full", "batch_size": 1}}
