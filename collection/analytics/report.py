@@ -72,10 +72,11 @@ def summary(study: Study, sections: list[Section]) -> Section:
     """One page in plain words: what each section has found first, and what could not be found out."""
     accepted = len(study.accepted)
     arms = ", ".join(f"{arm} ({kind})" if arm != kind else arm for arm, kind in study.arms.items())
-    rounds = int(study.versions["round"].max()) if len(study.versions) else 0
+    trained = study.versions[study.versions["round"] > 0].groupby("arm")["round"].max()
+    rounds = min((int(trained.get(arm, 0)) for arm in study.arms), default=0)
     opening = (
         f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
-        f"planned rounds are trained."
+        f"planned rounds are trained in every arm."
     )
     repeated = [finding for section in sections for finding in section.findings[: _REPEATED.get(section.id, 0)]]
     limits = [f"{section.title}: {limit}" for section in sections for limit in section.limits[:_LIMITS]]
