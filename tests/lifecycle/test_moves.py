@@ -22,6 +22,7 @@ def test_every_state_stands_in_its_table_and_leads_only_to_states_of_its_own() -
         "attempt": states.AttemptState,
         "example": states.ExampleState,
         "validation": states.ValidationState,
+        "report": states.ReportState,
     }
     assert set(MOVES) == set(tables)
     for name, kind in [*tables.items(), ("run", RunState)]:

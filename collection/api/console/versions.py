@@ -11,7 +11,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from collection.api.console import serializers as s
+from collection.api.console import version_serializers as s
 from collection.api.console.base import ConsoleView, iso
 from collection.api.reading import parameters, read
 from collection.archives import MEDIA_TYPE, archive_of

@@ -97,8 +97,11 @@ class TestConsequences:
         made = factories.draft("study", owner=owner.user, rounds=2, quota=10, base_pay_minor=10)
         page = shown(logged_in(owner).get(STEER))
         assert re.search(r"All 2 rounds take about \d hours of people&#x27;s work and 6.00 USD of pay\.", page)
-        assert "the time to write or validate one, the leaderboard and who may join" in page
-        assert SETTINGS - LOCKED.keys() == {"lease_seconds", "leaderboard", "open_enrolment"}
+        assert (
+            "the time to write or validate one, the seeds of the learning curve, the leaderboard and who may join"
+            in page
+        )
+        assert SETTINGS - LOCKED.keys() == {"lease_seconds", "leaderboard", "open_enrolment", "curve_seeds"}
         Experiment.objects.filter(pk=made.pk).update(base_model="no such model!")
         page = shown(logged_in(owner).get(STEER))
         assert "Not possible now. base_model:" in page

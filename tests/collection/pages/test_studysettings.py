@@ -130,11 +130,11 @@ class TestLaunched:
         assert 'name="quota"' not in page
 
     def test_can_be_changed_in_what_is_free(self, running: Experiment, client: Client) -> None:
-        sent = {"name": "Better", "lease_seconds": "60", "leaderboard": "on", "seen": "0"}
+        sent = {"name": "Better", "lease_seconds": "60", "curve_seeds": "3", "leaderboard": "on", "seen": "0"}
         page = shown(client.post(SETTINGS, sent, follow=True))
         stored = Experiment.objects.get()
-        assert (stored.name, stored.lease_seconds, stored.leaderboard, stored.open_enrolment) == (
-            "Better", 60, True, False
+        assert (stored.name, stored.lease_seconds, stored.curve_seeds, stored.leaderboard, stored.open_enrolment) == (
+            "Better", 60, 3, True, False
         )  # fmt: skip
         assert "lease_seconds from" in page
 
@@ -145,7 +145,8 @@ class TestLaunched:
 
     def test_what_is_wrong_is_told_with_what_was_typed(self, running: Experiment, client: Client) -> None:
         for lease in ("soon", "0"):
-            answer = client.post(SETTINGS, {"name": "Better", "lease_seconds": lease, "seen": "0"})
+            sent = {"name": "Better", "lease_seconds": lease, "curve_seeds": "1", "seen": "0"}
+            answer = client.post(SETTINGS, sent)
             assert answer.status_code == 422
             assert "<strong>lease_seconds</strong>" in shown(answer)
             assert f'value="{lease}"' in shown(answer)
