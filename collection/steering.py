@@ -82,7 +82,8 @@ def _launch(experiment: Experiment) -> Action:
         f"Then round 1 opens in {_count(len(plan.arms), 'arm', 'arms')}, for {experiment.quota} accepted examples in "
         f"each; {joins}.",
         "From then on only the name, the time to write or validate one, the seeds of the learning curve, the "
-        "leaderboard and who may join can be changed: anything else would make arms, rounds or versions incomparable, and is locked for good.",
+        "leaderboard and who may join can be changed: anything else would make arms, rounds or versions incomparable, "
+        "and is locked for good.",
     ]
     if not found:
         try:
