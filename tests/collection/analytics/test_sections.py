@@ -71,6 +71,10 @@ def test_a_chart_is_drawn_from_its_table_also_where_figures_are_missing() -> Non
     assert picture.png.startswith(b"\x89PNG")
 
 
+def test_marks_have_no_words_of_their_own_as_the_picture_has_a_text_alternative() -> None:
+    assert "aria-label=" not in draw(SECTION, CHART).svg
+
+
 def test_a_chart_without_its_table_is_refused() -> None:
     with pytest.raises(KeyError):
         draw(SECTION, Chart("x", "X", "x", "nothing", SPEC))
