@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -43,11 +43,6 @@ class Scored:
     on_round: int
     said: tuple[tuple[Keys, Ints], ...]
 
-    @property
-    def since(self) -> int:
-        """The round that brought it: that of the versions or that of the examples, whichever is later."""
-        return max(self.trained.round, self.on_round)
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -83,21 +78,19 @@ def written(study: Study) -> Written:
 
 
 def crossed(study: Study, parts: Parts) -> list[Cell]:
-    """All cells of a study; those that came with a round are a part, so that one round more leaves the others be."""
+    """All cells of a study. Those that a round brought, with its versions or its examples, are a part."""
     examples, found = written(study), scored(study)
     made: dict[int, Cell] = {}
-    contents: dict[Keys, str] = {}
-    for item in found:
-        for keys, _ in item.said:
-            if keys not in contents:
-                contents[keys] = _content(keys, examples)
-    for since in sorted({item.since for item in found}):
-        places = [at for at, item in enumerate(found) if item.since == since]
+    since: dict[int, list[int]] = {}
+    for at, item in enumerate(found):
+        since.setdefault(max(item.trained.round, item.on_round), []).append(at)
+    content = cache(partial(_content, examples=examples))
+    for number, places in since.items():
         own = [found[at] for at in places]
         named = [(item.trained.arm, item.trained.round, item.on_arm, item.on_round) for item in own]
-        of_examples = [[contents[keys] for keys, _ in item.said] for item in own]
+        of_examples = [[content(keys) for keys, _ in item.said] for item in own]
         key = digest(_CODE, named, of_examples, np.concatenate([given for item in own for _, given in item.said]))
-        stored = parts(f"cross-{since}", key, partial(_plain, own, examples))
+        stored = parts(f"cross-{number}", key, partial(_plain, own, examples))
         for at, item, plain in zip(places, own, stored, strict=True):
             figures = {name: Estimate(**plain[name]) for name in ("accuracy", "error")}
             made[at] = Cell(item.trained, item.on_arm, item.on_round, **(plain | figures))
