@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,25 +22,13 @@ from collection.analytics.drawing import draw
 from collection.analytics.parts import Parts, afresh
 from collection.analytics.report import BUILDERS, colophon, summary
 from collection.analytics.sections import Options, Section
-from collection.analytics.study import TABLES, Study, table
+from collection.analytics.study import Study, table
 from collection.analytics.typesetting import typeset
-from tests.collection.analytics.studies_compare import study
+from tests.collection.analytics.kept import Kept
+from tests.collection.analytics.studies_compare import study, until
 
 ROUNDS, QUOTA, SEEDS = 20, 167, 10
 _WORDS = 4000
-
-
-class Kept:
-    """Parts of a report, kept in memory."""
-
-    def __init__(self) -> None:
-        self.parts: dict[tuple[str, str], Any] = {}
-
-    def __call__(self, name: str, key: str, compute: Callable[[], Any]) -> Any:
-        """The part, computed the first time."""
-        if (name, key) not in self.parts:
-            self.parts[name, key] = compute()
-        return self.parts[name, key]
 
 
 def large_study(seed: int = 0) -> Study:
@@ -80,16 +67,6 @@ def _attempt(row: dict[Any, Any], index: int) -> dict[str, Any]:
         "confidence": 0.5,
         "created_at": row["submitted_at"],
     }
-
-
-def until(made: Study, last: int) -> Study:
-    """The study as it was after a round."""
-    kept = {name: getattr(made, name) for name in TABLES}
-    kept = {name: frame[frame["round"] <= last] if "round" in frame else frame for name, frame in kept.items()}
-    known = set(kept["versions"]["version"])
-    for name in ("evaluations", "round_scores"):
-        kept[name] = kept[name][kept[name]["version"].isin(known)]
-    return dataclasses.replace(made, **{name: frame.reset_index(drop=True) for name, frame in kept.items()})
 
 
 def timed(made: Study, parts: Parts, each: dict[str, float] | None = None) -> tuple[list[Section], float]:

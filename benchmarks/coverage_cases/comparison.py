@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from benchmarks.coverage_cases import Case, Covered, holds
 from collection.analytics.paired import crossover, mean_height
-from collection.analytics.resampling import drawn_means
-from collection.analytics.two_way import Floats, Ints, Rates, cluster_sums, contrast, fewer, level, ratios
+from collection.analytics.resampling import drawn_errors
+from collection.analytics.two_way import Floats, Ints, cluster_sums, contrast, fewer, level, ratios
 
 ROWS = 766  # those of the source study's expert-written test set
 
@@ -36,6 +37,13 @@ class World:
 
     def draw(self, random: np.random.Generator) -> tuple[Floats, Floats, Ints, Floats]:
         """Hits [units, contexts], rows [contexts], group [units] and the true accuracies [groups]."""
+        right, context, truth = self.answers(random)
+        hits = cluster_sums(right.astype(float), context).reshape(-1, self.contexts)
+        rows = np.bincount(context, minlength=self.contexts).astype(float)
+        return hits, rows, np.repeat(np.arange(len(truth)), self.seeds), truth
+
+    def answers(self, random: np.random.Generator) -> tuple[NDArray[np.bool_], Ints, Floats]:
+        """Which answers are right [groups, seeds, rows], context [rows] and the true accuracies [groups]."""
         groups = len(self.accuracies)
         share = random.gamma(4, 1, self.contexts)
         others = random.choice(self.contexts, ROWS - self.contexts, p=share / share.sum())
@@ -49,12 +57,10 @@ class World:
         in_seed = random.normal(0, self.seed_in_context, (groups, self.seeds, self.contexts))
         noise = random.normal(0, 1, (groups, self.seeds, ROWS))
         score = mean[:, None, None] + shared + seeds[:, :, None] + (in_arm + in_seed)[..., context] + noise
-        hits = cluster_sums((score > 0).astype(float), context.astype(np.int64)).reshape(-1, self.contexts)
         truth = np.array(self.accuracies)
         if self.seeds == 1:
             truth = norm.cdf((mean + seeds[:, 0]) / np.sqrt(total**2 - self.seed**2))
-        rows = np.bincount(context, minlength=self.contexts).astype(float)
-        return hits, rows, np.repeat(np.arange(groups), self.seeds), truth
+        return score > 0, context.astype(np.int64), truth
 
 
 def compared(world: World) -> Case:
@@ -83,14 +89,15 @@ _EXAMPLES = np.array([100.0, 250, 400, 700, 1000])
 def curves(random: np.random.Generator) -> Covered:
     """Two learning curves of five rounds, of which the second overtakes in the fourth."""
     world = World((*_FIRST, *_SECOND))
-    hits, rows, group, truth = world.draw(random)
-    made: Rates = ratios(hits, rows, group)
+    right, context, truth = world.answers(random)
+    hits, rows = cluster_sums(right.astype(float), context), np.bincount(context).astype(float)
+    made = ratios(hits.reshape(-1, len(rows)), rows, np.repeat(np.arange(len(truth)), world.seeds))
     height = mean_height(_EXAMPLES, 150, 900)
     weights = np.concatenate([-height, height])
     area, _ = contrast(made, weights)
-    drawn = drawn_means(hits, rows, group, 500, int(random.integers(2**31)))
+    _, drawn = drawn_errors(list(~right), context, 500, int(random.integers(2**31)))
     means = made.means()
-    found = crossover(range(1, 6), means[5:] - means[:5], drawn[:, 5:] - drawn[:, :5])
+    found = crossover(range(1, 6), means[5:] - means[:5], drawn[:, :5] - drawn[:, 5:])
     overtaken = holds(found.round, 4.0) if found.overtakes == 1 else None
     return Covered({"area": holds(area, float(weights @ truth)), "overtaking round": overtaken})
 

@@ -12,8 +12,8 @@ from benchmarks.coverage_cases import Case, Covered, holds
 from collection.analytics.fits import Evidence, Floats
 from collection.analytics.forecasts import forecast, within
 from collection.analytics.gains import gains, slopes
+from collection.analytics.resampling import drawn_errors
 from collection.analytics.returns import floor_of, next_gain
-from collection.analytics.series import drawn_errors
 
 Curve = Callable[[Floats], Floats]
 _ROWS, _CONTEXTS, _DRAWS = 766, 100, 400

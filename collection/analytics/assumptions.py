@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from collection.analytics.fits import Floats
 from collection.analytics.power import Design
+from collection.analytics.resampling import seed_variances
 from collection.analytics.scored import Scored, Sheet, sheets
-from collection.analytics.series import seed_variances
 from collection.analytics.study import Study
 
 

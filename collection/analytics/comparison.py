@@ -10,7 +10,7 @@ import numpy as np
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.paired import Crossover, McNemar, crossover, mcnemar, mean_height
 from collection.analytics.parts import Parts, digest
-from collection.analytics.resampling import drawn_means
+from collection.analytics.resampling import drawn_errors
 from collection.analytics.scores import Tested
 from collection.analytics.sections import Options
 from collection.analytics.two_way import Floats, contrast, fewer
@@ -128,13 +128,12 @@ def overtaking(pair: Pair, options: Options, parts: Parts) -> Crossover:
     units = np.flatnonzero(np.isin(tested.group, wanted))
 
     def compute() -> dict[str, object]:
-        group = np.searchsorted(np.unique(wanted), tested.group[units])
-        drawn = drawn_means(tested.hits[units], tested.rows, group, options.draws, options.seed)
-        place = {name: at for at, name in enumerate(np.unique(wanted).tolist())}
-        sides = [[place[pair.groups(number)[side]] for number in pair.rounds] for side in (0, 1)]
-        means = tested.accuracy.means()
-        observed = np.array([means[own] - means[other] for own, other in map(pair.groups, pair.rounds)])
-        found = crossover(pair.rounds, observed, drawn[:, sides[0]] - drawn[:, sides[1]])
+        sides = [group for side in zip(*map(pair.groups, pair.rounds), strict=True) for group in side]
+        wrong = [tested.predicted[tested.group == group] != tested.gold for group in sides]
+        _, drawn = drawn_errors(wrong, tested.clusters, options.draws, options.seed)
+        means, last = tested.accuracy.means(), len(pair.rounds)
+        observed = means[sides[:last]] - means[sides[last:]]
+        found = crossover(pair.rounds, observed, drawn[:, last:] - drawn[:, :last])
         figure = found.round
         return {
             "overtakes": found.overtakes,
@@ -144,6 +143,7 @@ def overtaking(pair: Pair, options: Options, parts: Parts) -> Crossover:
 
     if len(pair.rounds) < 2:
         return Crossover(0, missing(len(pair.rounds), "it takes two rounds to see one overtake the other"), None)
-    key = digest("1", tested.hits[units], tested.rows, tested.group[units], pair.rounds, options)
+    answers = tested.predicted[units] == tested.gold
+    key = digest("2", answers, tested.clusters, tested.group[units], pair.rounds, options)
     stored = parts(f"crossover {tested.place} {pair.name}", key, compute)
     return Crossover(stored["overtakes"], Estimate(*stored["figure"]), stored["share"])

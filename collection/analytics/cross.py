@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collection.analytics.metrics import Estimate, missing
+from collection.analytics.parts import Parts, digest
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
 from collection.analytics.two_way import Floats, Ints, Rates, cluster_indices, cluster_sums, level, ratios, spread
+
+# Part of every key: to be raised whenever cells are worked out in another way.
+_CODE = 1
+Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Scored:
-    """The versions that stand for an arm and round, on accepted examples of ``on_arm`` in ``on_round``: ``rows`` of
-    these, and label indices ``predicted`` [versions, rows]."""
+    """The versions that stand for an arm and round, on accepted examples of ``on_arm`` in ``on_round``: ``said`` has,
+    for each version, keys of examples and the label indices that it gave them."""
 
     trained: Trained
     on_arm: str
     on_round: int
-    rows: Ints
-    predicted: Ints
+    said: tuple[tuple[Keys, Ints], ...]
 
 
 @dataclass(frozen=True)
@@ -71,16 +77,46 @@ def written(study: Study) -> Written:
     )
 
 
-def scored(study: Study, examples: Written) -> list[Scored]:
+def crossed(study: Study, parts: Parts) -> list[Cell]:
+    """All cells of a study. Those that a round brought, with its versions or its examples, are a part."""
+    examples, found = written(study), scored(study)
+    made: dict[int, Cell] = {}
+    since: dict[int, list[int]] = {}
+    for at, item in enumerate(found):
+        since.setdefault(max(item.trained.round, item.on_round), []).append(at)
+    content = cache(partial(_content, examples=examples))
+    for number, places in since.items():
+        own = [found[at] for at in places]
+        named = [(item.trained.arm, item.trained.round, item.on_arm, item.on_round) for item in own]
+        of_examples = [[content(keys) for keys, _ in item.said] for item in own]
+        key = digest(_CODE, named, of_examples, np.concatenate([given for item in own for _, given in item.said]))
+        stored = parts(f"cross-{number}", key, partial(_plain, own, examples))
+        for at, item, plain in zip(places, own, stored, strict=True):
+            figures = {name: Estimate(**plain[name]) for name in ("accuracy", "error")}
+            made[at] = Cell(item.trained, item.on_arm, item.on_round, **(plain | figures))
+    return [made[at] for at in range(len(found))]
+
+
+def _content(keys: Keys, examples: Written) -> str:
+    """A digest of all that cells hold of these examples."""
+    rows = _rows(keys, examples)
+    known = rows[rows >= 0]
+    names = (examples.context[known].tolist(), examples.writer[known].tolist())
+    return digest(keys, rows >= 0, examples.gold[known], examples.first[known], *names)
+
+
+def _plain(found: Sequence[Scored], examples: Written) -> list[dict[str, Any]]:
+    """What is stored of cells: all but what ``found`` names already."""
+    names = ("accuracy", "error", "left_out", "clustered_by")
+    return [{name: value for name, value in asdict(item).items() if name in names} for item in cells(found, examples)]
+
+
+def scored(study: Study) -> list[Scored]:
     """What versions were scored on, in the order of arms and rounds; of a version scored twice the later."""
     table = study.round_scores
     places = zip(table["arm"], table["round"], table["version"], strict=True)
     given = zip(map(tuple, table["examples"]), table["predicted"], strict=True)
     found = dict(zip(places, given, strict=True))
-    rows_of: dict[tuple[str, ...], Ints] = {}
-    for keys, _ in found.values():
-        if keys not in rows_of:
-            rows_of[keys] = np.array([examples.row_of.get(key, -1) for key in keys], dtype=np.int64)
     trained = standing(study, table["version"])
     made = []
     for arm in study.arms:
@@ -88,9 +124,14 @@ def scored(study: Study, examples: Written) -> list[Scored]:
             for item in trained:
                 theirs = [found[arm, number, name] for name in item.versions if (arm, number, name) in found]
                 if theirs:
-                    known = [(rows_of[keys], np.asarray(said, dtype=np.int64)) for keys, said in theirs]
-                    made.append(Scored(item, arm, number, *_together(known)))
+                    said = tuple((keys, np.asarray(given, dtype=np.int64)) for keys, given in theirs)
+                    made.append(Scored(item, arm, number, said))
     return made
+
+
+def _rows(keys: Keys, examples: Written) -> Ints:
+    """The row of each key, -1 where it is not of an accepted example."""
+    return np.array([examples.row_of.get(key, -1) for key in keys], dtype=np.int64)
 
 
 def _together(known: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
@@ -111,14 +152,16 @@ def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
     examples can be counted."""
     made: dict[int, Cell] = {}
     alike: dict[tuple[bytes, int], list[tuple[int, Scored, Ints]]] = {}
+    rows_of = {keys: _rows(keys, examples) for keys in {keys for item in found for keys, _ in item.said}}
     for at, item in enumerate(found):
-        counted = np.ones(len(item.rows), dtype=bool)
+        scores, predicted = _together([(rows_of[keys], given) for keys, given in item.said])
+        counted = np.ones(len(scores), dtype=bool)
         if item.trained.arm == item.on_arm:
-            counted = examples.first[item.rows] > item.trained.round
-        rows = item.rows[counted]
-        left_out = len(item.rows) - len(rows)
+            counted = examples.first[scores] > item.trained.round
+        rows = scores[counted]
+        left_out = len(scores) - len(rows)
         if len(rows):
-            alike.setdefault((rows.tobytes(), left_out), []).append((at, item, np.flatnonzero(counted)))
+            alike.setdefault((rows.tobytes(), left_out), []).append((at, item, predicted[:, counted]))
         else:
             why = (
                 "every writer of these examples also wrote what the version was trained on"
@@ -127,19 +170,20 @@ def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
             )
             none = missing(0, why)
             made[at] = Cell(item.trained, item.on_arm, item.on_round, none, none, left_out, "")
-    for (_, left_out), members in alike.items():
-        for (at, item, _), (clustered_by, error) in zip(members, _errors(members, examples), strict=True):
+    for (of_rows, left_out), members in alike.items():
+        rows = np.frombuffer(of_rows, dtype=np.int64)
+        errors = _errors([predicted for _, _, predicted in members], rows, examples)
+        for (at, item, _), (clustered_by, error) in zip(members, errors, strict=True):
             accuracy = _complement(error)
             made[at] = Cell(item.trained, item.on_arm, item.on_round, accuracy, error, left_out, clustered_by)
     return [made[at] for at in range(len(found))]
 
 
-def _errors(members: Sequence[tuple[int, Scored, Ints]], examples: Written) -> Iterator[tuple[str, Estimate]]:
-    """For each of those scored on the same rows its error, clustered by whichever of context and writer is wider."""
-    _, first, counted = members[0]
-    rows = first.rows[counted]
-    said = np.concatenate([item.predicted[:, places] for _, item, places in members])
-    group = np.repeat(np.arange(len(members)), [len(item.predicted) for _, item, _ in members])
+def _errors(members: Sequence[Ints], rows: Ints, examples: Written) -> Iterator[tuple[str, Estimate]]:
+    """For each of those that were scored on the same rows, having said [versions, rows], its error, clustered by
+    whichever of context and writer is wider."""
+    said = np.concatenate(members)
+    group = np.repeat(np.arange(len(members)), [len(predicted) for predicted in members])
     ways = clusterings((said != examples.gold[rows]).astype(float), group, rows, examples)
     for place in range(len(members)):
         weights = np.eye(1, len(members), place)[0]

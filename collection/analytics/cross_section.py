@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from collection.analytics.charts import axis, heatmap
 from collection.analytics.cross import Cell as Crossed
-from collection.analytics.cross import cells, scored, written
+from collection.analytics.cross import crossed
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent
 from collection.analytics.scores import Trained
@@ -39,8 +39,7 @@ def model_name(trained: Trained) -> str:
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """The section "cross": the matrix, and a heatmap of the last round that all arms have."""
-    examples = written(study)
-    found = cells(scored(study, examples), examples)
+    found = crossed(study, parts)
     if not found:
         why = "No version was scored on the examples of a round yet."
         return Section("cross", TITLE, limits=(why,))

@@ -12,8 +12,10 @@ import vl_convert
 from collection.analytics.sections import Chart, Section, flat
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-# A white ground in dark mode too: colours were chosen for it, and so is paper.
+# A white ground in dark mode too: colours were chosen for it, and so is paper. Pages and paper give a picture its text
+# alternative, so marks have none of their own.
 _CONFIG = {
+    "aria": False,
     "background": "white",
     "font": "DejaVu Sans, Arial, sans-serif",
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
@@ -48,8 +50,5 @@ def whole_spec(section: Section, chart: Chart) -> dict[str, Any]:
 
 def draw(section: Section, chart: Chart) -> Picture:
     """Draw a chart. Raises ValueError if its specification is none, and KeyError if its section lacks its table."""
-    spec = json.dumps(whole_spec(section, chart), allow_nan=False)
-    return Picture(
-        svg=vl_convert.vegalite_to_svg(spec, vl_version="5.20"),
-        png=vl_convert.vegalite_to_png(spec, vl_version="5.20", scale=2),
-    )
+    svg = vl_convert.vegalite_to_svg(json.dumps(whole_spec(section, chart), allow_nan=False), vl_version="5.20")
+    return Picture(svg, vl_convert.svg_to_png(svg, scale=2))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
-from statsmodels.stats.multitest import multipletests
 
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.two_way import Floats
@@ -44,9 +43,13 @@ def mcnemar(first: Flags, second: Flags) -> McNemar:
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """P values adjusted for their number by Holm's step-down method (Holm 1979, Scand. J. Statist. 6); None stays."""
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(multipletests(known, method="holm")[1].tolist() if known else [])
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    # As statsmodels' multipletests, which collects garbage at every call: most of a second beside a large study.
+    known = np.array([p for p in p_values if p is not None], dtype=float)
+    order = np.argsort(known, kind="stable")
+    raised = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
+    known[order] = np.minimum(raised, 1.0)
+    adjusted = iter(known.tolist())
+    return [None if p is None else next(adjusted) for p in p_values]
 
 
 def mean_height(x: Floats, low: float, high: float) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.cross import Cell as Crossed
-from collection.analytics.cross import Scored, cells, scored, written
+from collection.analytics.cross import crossed
 from collection.analytics.cross_section import model_name
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
@@ -35,8 +35,8 @@ class Trends:
     difference: Estimate | None
 
 
-def members(found: Sequence[Scored]) -> list[Scored]:
-    """The scores of those versions that were scored on every round that any version was scored on."""
+def members(found: Sequence[Crossed]) -> list[Crossed]:
+    """The cells of those versions that were scored on every round that any version was scored on."""
     everywhere = {(item.on_arm, item.on_round) for item in found}
     places: dict[tuple[str, int], set[tuple[str, int]]] = {}
     for item in found:
@@ -89,8 +89,7 @@ def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Tren
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """The section "panel": errors of versions that never change, and their trend beside that of the loop's vMER."""
-    examples = written(study)
-    frozen = cells(members(scored(study, examples)), examples)
+    frozen = members(crossed(study, parts))
     by_arm = {arm: made for arm in study.arms if (made := rates(study, arm)) is not None}
     if not by_arm:
         why = "The base version was not scored on the examples of any round, so there is no model that stayed the same."

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 # Draws that are multiplied at once: keeps the weights of a test set of 10,000 rows without contexts below 30 MB.
 BATCH = 256
 
 
-def drawn_means(hits: Floats, rows: Floats, group: Ints, draws: int, seed: int) -> Floats:
-    """Draws [draws, groups] of the mean rate of each group of versions on one test set.
+def drawn_errors(
+    wrong: Sequence[NDArray[np.bool_]], clusters: NDArray[np.int64], draws: int, seed: int
+) -> tuple[Floats, Floats]:
+    """Errors [rounds] and draws of them [draws, rounds]; ``wrong`` has an array [seeds, rows] a round, of any arm.
 
-    ``hits`` [units, clusters] and ``rows`` [clusters] are sums over clusters; ``group`` [units] says what a unit is a
-    seed of. A draw takes the same clusters for every version (so differences are paired) and, within each group, as
-    many training seeds as there are: the two-way bootstrap (Owen 2007, Annals of Applied Statistics 1). Weights are
-    spread by the root of n / (n - 1), so that few clusters or seeds do not vary too little (Rao & Wu 1988, JASA 83).
+    Contexts are redrawn for all rounds alike, so that differences are paired; training seeds within each round, less
+    what seeds differ by because each answers each row anew, for contexts have it already: the two-way variance of
+    Cameron, Gelbach & Miller (2011, J. Bus. Econ. Stat. 29), with one share for all rounds. Deviations are widened for
+    few contexts and seeds, by the root of c/(c - 1) and, for contexts, to Student's quantiles (Hesterberg 2015, Am.
+    Stat. 69).
     """
-    random = np.random.default_rng(seed)
-    clusters, groups = hits.shape[1], int(group.max()) + 1
-    counts = np.bincount(group, minlength=groups).astype(float)
-    made = np.empty((draws, groups))
-    for start in range(0, draws, BATCH):
-        size = min(BATCH, draws - start)
-        weights = _spread(random.multinomial(clusters, np.full(clusters, 1 / clusters), size), clusters)
-        rates = (weights @ hits.T) / (weights @ rows)[:, None]
-        seeds = np.ones((size, len(group)))
-        for index in np.flatnonzero(counts > 1):
-            members = np.flatnonzero(group == index)
-            drawn = random.multinomial(len(members), np.full(len(members), 1 / len(members)), size)
-            seeds[:, members] = _spread(drawn, len(members))
-        order = np.argsort(group, kind="stable")
-        starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-        sums = np.add.reduceat((rates * seeds)[:, order], starts, axis=1)
-        batch = np.full((size, groups), np.nan)
-        batch[:, group[order][starts]] = sums / counts[group[order][starts]]
-        made[start : start + size] = batch
-    return made
+    sizes = np.bincount(clusters).astype(float)
+    sums = np.stack([np.bincount(clusters, weights=item.mean(axis=0)) for item in wrong], axis=1)
+    errors = sums.sum(axis=0) / sizes.sum()
+    made = np.tile(errors, (draws, 1))
+    contexts = len(sizes)
+    if contexts > 1:
+        widened = np.sqrt(contexts / (contexts - 1)) * t.ppf(0.975, contexts - 1) / norm.ppf(0.975)
+        random = np.random.default_rng(seed)
+        for start in range(0, draws, BATCH):
+            batch = made[start : start + BATCH]
+            weights = random.multinomial(contexts, np.full(contexts, 1 / contexts), len(batch)).astype(float)
+            batch += ((weights @ sums) / (weights @ sizes)[:, None] - errors) * widened
+    several = [seed_variances(item) for item in wrong if len(item) > 1]
+    total, chance = np.sum(several, axis=0) if several else (0.0, 0.0)
+    own = np.sqrt(max(0.0, 1 - chance / total)) if total > 0 else 0.0
+    for index, item in enumerate(wrong):
+        seeds = len(item)
+        if seeds > 1:
+            rates = item.mean(axis=1)
+            taken = np.random.default_rng([seed, index]).multinomial(seeds, np.full(seeds, 1 / seeds), draws)
+            made[:, index] += (taken / seeds) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
+    return errors, made
 
 
-def _spread(drawn: NDArray[np.int64], count: int) -> Floats:
-    """Multinomial weights with mean 1, their deviations widened to the unbiased variance."""
-    widen = np.sqrt(count / (count - 1)) if count > 1 else 1.0
-    return np.asarray(1 + widen * (drawn - 1.0))
+def seed_variances(wrong: NDArray[np.bool_]) -> tuple[float, float]:
+    """The variance of a version's error over training seeds, and the part of it that is there because each seed answers
+    each row anew: the one less the other is what seeds move as a whole. ``wrong`` is [seeds, rows], of
+    two seeds or more."""
+    total = float(np.var(wrong.mean(axis=1), ddof=1))
+    return total, float(np.mean(np.var(wrong, axis=0, ddof=1))) / wrong.shape[1]

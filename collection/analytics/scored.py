@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collection.analytics.scores import BASE, standing
 from collection.analytics.study import Study
 
 
@@ -53,12 +54,7 @@ def _scored(study: Study, test_set: str, gold: NDArray[np.int64]) -> Iterator[Sc
         for version, labels in zip(rows["version"], rows["predicted"], strict=True)
         if len(labels) == len(gold)
     }
-    versions = study.versions[study.versions["version"].isin(predicted)].drop_duplicates(["version", "role"])
-    for arm in study.arms:
-        own = versions[(versions["arm"] == arm) & (versions["round"] > 0)]
-        for number, group in own.groupby("round"):
-            curve = group[group["role"] == "curve"]
-            used = (curve if len(curve) else group[group["role"] == "loop"]).sort_values("seed")
-            if len(used):
-                wrong = np.stack([predicted[version] != gold for version in used["version"]])
-                yield Scored(arm, int(number), float(used["rows"].mean()), wrong)
+    for item in standing(study, pd.Series(list(predicted), dtype=object)):
+        if item.role != BASE:
+            wrong = np.stack([predicted[version] != gold for version in item.versions])
+            yield Scored(item.arm, item.round, item.examples, wrong)

@@ -35,18 +35,20 @@ def standing(study: Study, scored: pd.Series) -> tuple[Trained, ...]:
 
     ``curve`` versions come before ``loop`` ones, as they were trained on equally many examples in every arm.
     """
-    versions = study.versions[study.versions["version"].isin(set(scored))].drop_duplicates(["version", "role"])
+    wanted, seen = set(scored), set()
+    chosen: dict[tuple[str, int], dict[str, list[tuple[int, str, int]]]] = {}
+    columns = (study.versions[name] for name in ("version", "role", "arm", "round", "seed", "rows"))
+    for version, role, arm, number, seed, rows in zip(*columns, strict=True):
+        if version in wanted and (version, role) not in seen:
+            seen.add((version, role))
+            chosen.setdefault((arm, number), {}).setdefault(role, []).append((seed, version, rows))
     found = []
-    places = [("", 0), *((arm, number) for arm in study.arms for number in range(1, study.rounds + 1))]
-    chosen = dict(tuple(versions.groupby(["arm", "round"], sort=False)))
-    for place in places:
-        rows = chosen.get(place)
-        if rows is None:
-            continue
-        role = next((role for role in ("curve", "loop", BASE) if (rows["role"] == role).any()), None)
+    for place in [("", 0), *((arm, number) for arm in study.arms for number in range(1, study.rounds + 1))]:
+        roles = chosen.get(place, {})
+        role = next((role for role in ("curve", "loop", BASE) if role in roles), None)
         if role is not None:
-            used = rows[rows["role"] == role].sort_values(["seed", "version"])
-            found.append(Trained(*place, role, tuple(used["version"]), float(used["rows"].mean())))
+            _, versions, sizes = zip(*sorted(roles[role]), strict=True)
+            found.append(Trained(*place, role, versions, sum(sizes) / len(sizes)))
     return tuple(found)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import norm, t
 
 from collection.analytics.fits import Floats
+from collection.analytics.resampling import drawn_errors
 from collection.analytics.scored import Sheet
 from collection.analytics.study import Study
 
@@ -59,47 +57,6 @@ def series_of(study: Study, sheet: Sheet, draws: int, seed: int) -> list[Series]
             )
         )
     return found
-
-
-def drawn_errors(
-    wrong: Sequence[NDArray[np.bool_]], clusters: NDArray[np.int64], draws: int, seed: int
-) -> tuple[Floats, Floats]:
-    """Errors [rounds] and draws of them [draws, rounds]; ``wrong`` has an array [seeds, rows] a round.
-
-    Contexts are redrawn for all rounds alike, training seeds within each round, less what seeds differ by because each
-    answers each row anew, for contexts have it already: the two-way variance of Cameron, Gelbach & Miller (2011, J.
-    Bus. Econ. Stat. 29), with one share for all rounds. Deviations are widened for few contexts
-    and seeds, by the root of c/(c - 1) and, for contexts, to Student's quantiles (Hesterberg 2015, Am. Stat. 69).
-    """
-    sizes = np.bincount(clusters).astype(float)
-    sums = np.stack([np.bincount(clusters, weights=item.mean(axis=0)) for item in wrong], axis=1)
-    errors = sums.sum(axis=0) / sizes.sum()
-    made = np.tile(errors, (draws, 1))
-    contexts = len(sizes)
-    if contexts > 1:
-        weights = (
-            np.random.default_rng(seed).multinomial(contexts, np.full(contexts, 1 / contexts), draws).astype(float)
-        )
-        widened = np.sqrt(contexts / (contexts - 1)) * t.ppf(0.975, contexts - 1) / norm.ppf(0.975)
-        made += ((weights @ sums) / (weights @ sizes)[:, None] - errors) * widened
-    several = [seed_variances(item) for item in wrong if len(item) > 1]
-    total, chance = np.sum(several, axis=0) if several else (0.0, 0.0)
-    own = np.sqrt(max(0.0, 1 - chance / total)) if total > 0 else 0.0
-    for index, item in enumerate(wrong):
-        seeds = len(item)
-        if seeds > 1:
-            rates = item.mean(axis=1)
-            taken = np.random.default_rng([seed, index]).multinomial(seeds, np.full(seeds, 1 / seeds), draws)
-            made[:, index] += (taken / seeds) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
-    return errors, made
-
-
-def seed_variances(wrong: NDArray[np.bool_]) -> tuple[float, float]:
-    """The variance of a version's error over training seeds, and the part of it that is there because each seed answers
-    each row anew: the one less the other is what seeds move as a whole. ``wrong`` is [seeds, rows], of
-    two seeds or more."""
-    total = float(np.var(wrong.mean(axis=1), ddof=1))
-    return total, float(np.mean(np.var(wrong, axis=0, ddof=1))) / wrong.shape[1]
 
 
 def _hours(study: Study, arm: str) -> dict[int, float]:

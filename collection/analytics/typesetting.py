@@ -23,6 +23,8 @@ _HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 2cm), numbering: "1 / 1"
 #show table.cell.where(y: 0): strong
 #show figure: set block(breakable: true)
 """
+# Longer tables are for programs: paper has their beginning.
+_MOST_ROWS = 120
 
 
 def typeset(
@@ -33,14 +35,15 @@ def typeset(
         folder = Path(name)
         for (section, slug), picture in pictures.items():
             (folder / f"{section}.{slug}.svg").write_text(picture.svg, encoding="utf-8")
-        source = folder / "report.typ"
-        source.write_text("\n".join(_source(title, sections, pictures, colophon)), encoding="utf-8")
-        return bytes(typst.compile(str(source), root=str(folder)))
+        report = folder / "report.typ"
+        report.write_text("\n".join(source(title, sections, pictures, colophon)), encoding="utf-8")
+        return bytes(typst.compile(str(report), root=str(folder)))
 
 
-def _source(
+def source(
     title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], Picture], colophon: Mapping[str, Any]
 ) -> Iterator[str]:
+    """The lines of the report in Typst's markup."""
     yield _HEAD
     yield f"#set document(title: {_text(title)})"
     yield f'#align(center, text(size: 16pt, weight: "bold", {_text(title)}))'
@@ -65,9 +68,12 @@ def _table(table: Table) -> Iterator[str]:
     yield f"#heading(level: 2, outlined: false, {_text(table.title)})"
     titles = ", ".join(_text(column.title) for column in table.columns)
     yield f"#table(columns: {len(table.columns)}, table.header({titles}),"
-    for row in table.rows:
+    for row in table.rows[:_MOST_ROWS]:
         yield ", ".join(_text(worded(row.get(column.name), column.unit)) for column in table.columns) + ","
     yield ")"
+    if len(table.rows) > _MOST_ROWS:
+        cut = f"The first {_MOST_ROWS} of {len(table.rows)} rows; all are in the CSV file of this table."
+        yield f"#text(size: 7.5pt, {_text(cut)})\n"
     yield f'#text(size: 7.5pt, style: "italic", {_text(table.method)})'
     yield from (f"#list.item(text(size: 7.5pt, {_text(note)}))" for note in table.notes)
 

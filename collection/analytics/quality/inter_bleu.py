@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -86,7 +85,7 @@ def bleu_blocks(texts: Sequence[str], *, effective_order: bool = True) -> Iterat
     lengths = np.array([len(item) for item in split], dtype=float)
     orders = np.clip(lengths, 1, _ORDERS)
     denominators = np.prod([np.maximum(lengths - n, 1) for n in range(_ORDERS)], axis=0)
-    features = [Matches(_occurrences(split, n + 1)) for n in range(_ORDERS)]
+    features = [Matches(item) for item in _occurrences(split)]
     distinct, place = np.unique(lengths, return_inverse=True)
     for rows in blocks(0, len(texts)):
         own, highest = np.maximum(lengths[rows], 1)[:, None], orders[rows][:, None]
@@ -110,21 +109,31 @@ def bleu_blocks(texts: Sequence[str], *, effective_order: bool = True) -> Iterat
         yield rows, product
 
 
-def _occurrences(split: Sequence[Sequence[str]], order: int) -> csr_array:
-    """A column for the first, second, … occurrence of each n-gram in a text: the product of two rows is then the
-    number of matches, each n-gram counted as often as both texts have it."""
-    columns: dict[tuple[tuple[str, ...], int], int] = {}
-    indices: list[int] = []
-    ends = [0]
-    for item in split:
-        seen: Counter[tuple[str, ...]] = Counter()
-        for gram in zip(*(item[start:] for start in range(order)), strict=False):
-            seen[gram] += 1
-            indices.append(columns.setdefault((gram, seen[gram]), len(columns)))
-        ends.append(len(indices))
+def _occurrences(split: Sequence[Sequence[str]]) -> Iterator[csr_array]:
+    """For each order a column for the first, second, … occurrence of each n-gram in a text: the product of two rows is
+    then the number of matches, each n-gram counted as often as both texts have it."""
+    known: dict[str, int] = {}
+    token = np.array([known.setdefault(item, len(known)) for text in split for item in text], dtype=np.int64)
+    text = np.repeat(np.arange(len(split)), [len(item) for item in split])
+    gram = token
+    for order in range(1, _ORDERS + 1):
+        if order > 1:
+            longer = token[order - 1 :]
+            # Numbered anew at each order, so that the number of any n-gram fits.
+            gram = np.unique(gram[: len(longer)] * len(known) + longer, return_inverse=True)[1]
+        within = text[: len(gram)] == text[order - 1 :]
+        yield _numbered(text[: len(gram)][within], gram[within], len(split))
+
+
+def _numbered(text: NDArray[np.int64], gram: NDArray[np.int64], texts: int) -> csr_array:
+    """A column for each n-gram and how many times its text had it before; ``text`` and ``gram`` [occurrences]."""
+    order = np.lexsort((gram, text))
+    text, gram = text[order], gram[order]
+    first = np.flatnonzero((np.diff(text, prepend=-1) != 0) | (np.diff(gram, prepend=-1) != 0))
+    before = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    found, column = np.unique(gram * (before.max(initial=0) + 1) + before, return_inverse=True)
     # Single precision holds these counts exactly, and its products are twice as fast.
-    data = np.ones(len(indices), dtype=np.float32)
-    return csr_array((data, np.array(indices, dtype=np.int32), np.array(ends)), shape=(len(split), len(columns)))
+    return csr_array((np.ones(len(order), dtype=np.float32), (text, column)), shape=(texts, len(found)))
 
 
 def _of_nearest(count: int, drawn: int) -> Floats | None:

@@ -50,9 +50,9 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     if study.accepted.empty:
         return Section("data-quality", _TITLE, limits=("There are no accepted examples yet.",))
     measured = measure(study, options, parts)
-    arms, labels = tables.arms(study, measured), tables.labels(study, measured)
+    arms, labels = tables.arms(study, measured, parts), tables.labels(study, measured)
     words = tables.leanings(measured)
-    found = [arms, tables.rounds(study, measured), labels, tables.overlaps(study, measured), words]
+    found = [arms, tables.rounds(study, measured, parts), labels, tables.overlaps(study, measured), words]
     found += [tables.contexts(study, measured), tables.repeats(study, measured)]
     shown = tuple(table for table in found if table.rows)
     findings = (*_told(arms), *_negations(labels), *_words(study, words), *_comparisons(arms))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from collection.analytics.metrics import Estimate, missing
+from collection.analytics.parts import Parts, digest
 from collection.analytics.quality import clustered, diversity, hypothesis_only, overlap, spread, syntax
 from collection.analytics.quality.measures import Group, Measured, blocks
 from collection.analytics.sections import Cell, Column, Table
@@ -43,20 +47,23 @@ _METHOD = (
 )
 _BANDS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, overlap.HIGH), (overlap.HIGH, 1.0))
 _TOP = 8
+# Part of every key: to be raised whenever figures are worked out in another way.
+_CODE = 1
 
 
-def arms(study: Study, measured: Measured) -> Table:
+def arms(study: Study, measured: Measured, parts: Parts) -> Table:
     """A row an arm, over all its rounds."""
     groups = [group for group in measured.words if group[1] is None]
-    rows = [{"arm": group[0], **item, **_even(measured, group)} for group, item in _figures(study, measured, groups)]
+    found = _figures(study, measured, groups, parts)
+    rows = [{"arm": group[0], **item, **_even(measured, group)} for group, item in found]
     columns = (Column("arm", "Arm"), *_FIGURES, Column("told_even", "The same of equally many examples", "share"))
     return Table("quality-arms", "The texts of each arm", columns, tuple(rows), _METHOD)
 
 
-def rounds(study: Study, measured: Measured) -> Table:
+def rounds(study: Study, measured: Measured, parts: Parts) -> Table:
     """A row an arm and round."""
     groups = [group for group in measured.words if group[1] is not None]
-    rows = [{"arm": group[0], "round": group[1], **item} for group, item in _figures(study, measured, groups)]
+    rows = [{"arm": group[0], "round": group[1], **item} for group, item in _figures(study, measured, groups, parts)]
     columns = (Column("arm", "Arm"), Column("round", "Round"), *_FIGURES)
     return Table("quality-rounds", "The texts of each round", columns, tuple(rows), _METHOD)
 
@@ -197,37 +204,55 @@ def repeats(study: Study, measured: Measured) -> Table:
 _NO_CONTEXT = "the texts have no context"
 
 
-def _figures(study: Study, measured: Measured, groups: list[Group]) -> Iterator[tuple[Group, dict[str, Cell]]]:
+def _figures(
+    study: Study, measured: Measured, groups: list[Group], parts: Parts
+) -> Iterator[tuple[Group, dict[str, Cell]]]:
+    """The figures of each group, a part as long as its rows, its words and the number of words at equal size stay."""
     # A round that has just begun goes without a figure, rather than making all rounds' figures those of a few words.
     least = 0.0 if any(number is None for _, number in groups) else 0.5
     sizes = {name: _even_size([spectra[group] for group in groups], least) for name, spectra in _both(measured)}
     for group in groups:
-        suffix = "arm" if group[1] is None else "round"
+        suffix, other = ("arm", "round") if group[1] is None else ("round", "arm")
         rows = measured.group(group)
-        clusters = _clusters(rows)
-        commonest = rows["label"] == rows["label"].mode().iloc[0]
-        told = rows[f"told_{suffix}"]
-        why = hypothesis_only.refusal(rows["label"].tolist(), blocks(rows).tolist())
-        found: dict[str, Cell] = {"n": len(rows)}
-        for name, spectra in _both(measured):
-            found[name] = diversity.different(spectra[group])
-            found[f"{name}_even"] = diversity.rarefied(spectra[group], sizes[name])
-        for name in ("nearest", "of_others", "mean"):
-            too_few = "too few texts of any label to compare"
-            found[name] = clustered.mean(rows[f"{name}_{suffix}"], clusters, too_few)
-        found["length"] = clustered.mean(rows["length"], clusters)
-        found["grade"] = clustered.mean(rows["grade"], clusters, "the texts have no words")
-        no_tree = "no text has two words that depend on each other" if syntax.parser() else syntax.MISSING
-        found["distance"] = clustered.mean(rows["distance"], clusters, no_tree)
-        found["overlap"] = clustered.mean(rows["overlap"], clusters, _NO_CONTEXT)
-        found["high_overlap"] = clustered.share(_high(rows), clusters, _NO_CONTEXT)
-        found["entailed"] = _entailed(study, rows[rows["overlap"] > overlap.HIGH])
-        found["negated"] = clustered.share(rows["negated"], clusters)
-        found["told"] = clustered.share(told, clusters, why)
-        found["commonest"] = float(commonest.mean())
-        found["above"] = clustered.mean(told - commonest, clusters, why)
-        found["repeats"] = clustered.share(rows[f"repeats_{suffix}"], clusters)
-        yield group, found
+        rows = rows[[column for column in rows.columns if not column.endswith(f"_{other}")]]
+        counted = {name: spectra[group] for name, spectra in _both(measured)}
+        key = digest(_CODE, study.labels, syntax.parser(), sizes, counted, rows)
+        stored = parts("quality-figures", key, partial(_plain, study, rows, suffix, counted, sizes))
+        yield group, {name: Estimate(**item) if isinstance(item, Mapping) else item for name, item in stored.items()}
+
+
+def _plain(
+    study: Study,
+    rows: pd.DataFrame,
+    suffix: str,
+    counted: Mapping[str, Sequence[diversity.Spectrum]],
+    sizes: Mapping[str, int],
+) -> dict[str, Any]:
+    """The figures of a group's rows, as plain values."""
+    clusters = _clusters(rows)
+    commonest = rows["label"] == rows["label"].mode().iloc[0]
+    told = rows[f"told_{suffix}"]
+    why = hypothesis_only.refusal(rows["label"].tolist(), blocks(rows).tolist())
+    found: dict[str, Estimate] = {}
+    for name, spectra in counted.items():
+        found[name] = diversity.different(spectra)
+        found[f"{name}_even"] = diversity.rarefied(spectra, sizes[name])
+    for name in ("nearest", "of_others", "mean"):
+        too_few = "too few texts of any label to compare"
+        found[name] = clustered.mean(rows[f"{name}_{suffix}"], clusters, too_few)
+    found["length"] = clustered.mean(rows["length"], clusters)
+    found["grade"] = clustered.mean(rows["grade"], clusters, "the texts have no words")
+    no_tree = "no text has two words that depend on each other" if syntax.parser() else syntax.MISSING
+    found["distance"] = clustered.mean(rows["distance"], clusters, no_tree)
+    found["overlap"] = clustered.mean(rows["overlap"], clusters, _NO_CONTEXT)
+    found["high_overlap"] = clustered.share(_high(rows), clusters, _NO_CONTEXT)
+    found["entailed"] = _entailed(study, rows[rows["overlap"] > overlap.HIGH])
+    found["negated"] = clustered.share(rows["negated"], clusters)
+    found["told"] = clustered.share(told, clusters, why)
+    found["above"] = clustered.mean(told - commonest, clusters, why)
+    found["repeats"] = clustered.share(rows[f"repeats_{suffix}"], clusters)
+    plain = {name: asdict(item) for name, item in found.items()}
+    return {"n": len(rows), "commonest": float(commonest.mean()), **plain}
 
 
 def _even(measured: Measured, group: Group) -> dict[str, Estimate]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from collection.analytics.study import Study, table
+from collection.analytics.study import TABLES, Study, table
 
 ARMS = {"non-adversarial": "non-adversarial", "static": "static", "dynamic": "dynamic"}
 LABELS = ("yes", "no")
@@ -149,3 +149,13 @@ def empty(made: Study, *names: str) -> Study:
     for name in names:
         made = with_table(made, name, table(name, []))
     return made
+
+
+def until(made: Study, last: int) -> Study:
+    """The study as it was after a round."""
+    kept = {name: getattr(made, name) for name in TABLES}
+    kept = {name: frame[frame["round"] <= last] if "round" in frame else frame for name, frame in kept.items()}
+    known = set(kept["versions"]["version"])
+    for name in ("evaluations", "round_scores"):
+        kept[name] = kept[name][kept[name]["version"].isin(known)]
+    return dataclasses.replace(made, **{name: frame.reset_index(drop=True) for name, frame in kept.items()})

@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import trapezoid
 from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar as reference
+from statsmodels.stats.multitest import multipletests
 
 from collection.analytics.paired import crossover, holm, mcnemar, mean_height
 
@@ -26,6 +27,11 @@ def test_holm_steps_down_and_leaves_what_is_unknown() -> None:
     assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
     assert holm([None]) == [None]
     assert holm([]) == []
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    p_values = np.random.default_rng(0).random(40) ** 3
+    assert holm(p_values.tolist()) == multipletests(p_values, method="holm")[1].tolist()
 
 
 def test_the_mean_height_is_the_trapezoid_over_the_width() -> None:

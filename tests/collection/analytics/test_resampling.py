@@ -5,29 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from collection.analytics.resampling import drawn_means
-from collection.analytics.two_way import ratios, spread
+from collection.analytics.resampling import drawn_errors
+from collection.analytics.two_way import cluster_sums, ratios, spread
+
+ROWS = 20  # of each context
 
 
-def made(contexts: int, seeds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def made(contexts: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows two groups of versions get wrong [2, seeds, rows], and the contexts of rows."""
     random = np.random.default_rng(5)
-    skill = random.normal(0.7, 0.05, (2 * seeds, 1)) + random.normal(0, 0.1, contexts)
-    return random.binomial(20, np.clip(skill, 0, 1)).astype(float), np.full(contexts, 20.0), np.repeat([0, 1], seeds)
+    skill = random.normal(0.7, 0.05, (2, seeds, 1)) + random.normal(0, 0.1, contexts)
+    clusters = np.repeat(np.arange(contexts), ROWS)
+    return random.random((2, seeds, len(clusters))) > np.clip(skill, 0, 1)[..., clusters], clusters
 
 
-@pytest.mark.parametrize(("contexts", "seeds"), [(10, 1), (200, 1), (200, 8)])
+@pytest.mark.parametrize(("contexts", "seeds"), [(40, 1), (200, 1), (200, 8)])
 def test_draws_spread_as_far_as_the_two_way_error(contexts: int, seeds: int) -> None:
-    hits, rows, group = made(contexts, seeds)
-    drawn = drawn_means(hits, rows, group, 4000, 1)
-    rates = ratios(hits, rows, group)
-    assert drawn.mean(axis=0) == pytest.approx(rates.means(), abs=0.01)
+    wrong, clusters = made(contexts, seeds)
+    errors, drawn = drawn_errors(list(wrong), clusters, 4000, 1)
+    sums = cluster_sums(wrong.astype(float), clusters).reshape(-1, contexts)
+    rates = ratios(sums, np.full(contexts, float(ROWS)), np.repeat([0, 1], seeds))
+    assert errors == pytest.approx(rates.means())
+    assert drawn.mean(axis=0) == pytest.approx(errors, abs=0.01)
     assert np.std(drawn[:, 0] - drawn[:, 1]) == pytest.approx(spread(rates, np.array([1.0, -1.0])).error, rel=0.12)
 
 
 def test_draws_are_paired_and_repeatable() -> None:
-    hits, rows, group = made(40, 1)
-    hits[1] = hits[0]
-    drawn = drawn_means(hits, rows, group, 300, 7)
+    wrong, clusters = made(40, 1)
+    wrong[1] = wrong[0]
+    drawn = drawn_errors(list(wrong), clusters, 300, 7)[1]
     assert (drawn[:, 0] == drawn[:, 1]).all()
-    assert (drawn == drawn_means(hits, rows, group, 300, 7)).all()
-    assert (drawn != drawn_means(hits, rows, group, 300, 8)).any()
+    assert (drawn == drawn_errors(list(wrong), clusters, 300, 7)[1]).all()
+    assert (drawn != drawn_errors(list(wrong), clusters, 300, 8)[1]).any()

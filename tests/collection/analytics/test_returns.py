@@ -16,11 +16,12 @@ from collection.analytics.forecasts import examples_to_reach, within
 from collection.analytics.gains import gains, last_clear
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import afresh
+from collection.analytics.resampling import drawn_errors
 from collection.analytics.returns import returns_of
 from collection.analytics.returns_section import section
 from collection.analytics.scored import sheets
 from collection.analytics.sections import Cell, Options, Section
-from collection.analytics.series import drawn_errors, series_of
+from collection.analytics.series import series_of
 from collection.analytics.study import Study, table
 from tests.collection.analytics.studies_returns import ARMS, CURVES, curved_study
 

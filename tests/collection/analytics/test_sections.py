@@ -13,7 +13,7 @@ from collection.analytics.drawing import Picture, draw
 from collection.analytics.metrics import Estimate, missing, share
 from collection.analytics.parts import digest
 from collection.analytics.sections import Chart, Column, Section, Table, flat
-from collection.analytics.typesetting import typeset
+from collection.analytics.typesetting import source, typeset
 from collection.analytics.wording import worded
 
 ROWS = tuple(
@@ -71,6 +71,10 @@ def test_a_chart_is_drawn_from_its_table_also_where_figures_are_missing() -> Non
     assert picture.png.startswith(b"\x89PNG")
 
 
+def test_marks_have_no_words_of_their_own_as_the_picture_has_a_text_alternative() -> None:
+    assert "aria-label=" not in draw(SECTION, CHART).svg
+
+
 def test_a_chart_without_its_table_is_refused() -> None:
     with pytest.raises(KeyError):
         draw(SECTION, Chart("x", "X", "x", "nothing", SPEC))
@@ -82,6 +86,15 @@ def test_what_people_wrote_is_never_markup_on_paper() -> None:
     }
     pdf = typeset("Study #panic() $", [SECTION], pictures, {"seed": 0, "versions": {"numpy": "2"}})
     assert pdf.startswith(b"%PDF")
+
+
+def test_a_long_table_is_cut_on_paper_and_says_so() -> None:
+    rows = tuple({"arm": "static", "round": number, "mer": None} for number in range(500))
+    long = Section("x", "X", tables=(Table("t", "T", COLUMNS, rows, "m"),))
+    short = Section("x", "X", tables=(Table("t", "T", COLUMNS, rows[:120], "m"),))
+    assert "The first 120 of 500 rows" in "".join(source("x", [long], {}, {}))
+    assert "The first" not in "".join(source("x", [short], {}, {}))
+    assert len(typeset("x", [long], {}, {})) < 1.2 * len(typeset("x", [short], {}, {}))
 
 
 def test_digests_tell_values_arrays_and_frames_apart() -> None:
