@@ -1,4 +1,4 @@
-"""A report for reading and for further work elsewhere: one HTML page with everything in it, and tables as CSV."""
+"""A report for reading and for further work elsewhere: one HTML page with everything in it, Markdown, tables as CSV."""
 
 from __future__ import annotations
 
@@ -48,6 +48,20 @@ def csv_of(table: Table) -> str:
     return written.getvalue()
 
 
+def markdown_of(section: Section) -> str:
+    """A section as Markdown, without its charts."""
+    lines = [f"# {section.title}", "", *(f"- {finding}" for finding in section.findings), ""]
+    for item in map(shown, section.tables):
+        titles = [column.title for column in item.table.columns]
+        rows = [titles, ["---"] * len(titles), *item.rows]
+        intervals = f" Intervals: {'; '.join(item.methods)}" if item.methods else ""
+        lines += [f"## {item.table.title}", "", *map(_markdown_row, rows), "", item.table.method + intervals, ""]
+        lines += [line for note in item.table.notes for line in (note, "")]
+    if section.limits:
+        lines += ["## What could not be found out", "", *(f"- {limit}" for limit in section.limits), ""]
+    return "\n".join(lines)
+
+
 def html_of(
     title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], str], colophon: Mapping[str, Any]
 ) -> str:
@@ -69,6 +83,11 @@ def laid_out(section: Section, pictures: Mapping[tuple[str, str], str]) -> dict[
             for chart in section.charts
         ],
     }
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
 
 
 def _names(column: Column, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

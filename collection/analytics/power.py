@@ -10,7 +10,7 @@ degrees of freedom. Its parts are normal and chi-squared under the model, so the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,38 @@ from scipy.stats import chi2, norm, t
 
 from collection.analytics.fits import Floats
 from collection.analytics.metrics import Estimate, share
+from collection.analytics.sections import is_currency
 
 ENOUGH = 0.8
+# No study is larger, and figures of this size can still be multiplied.
+LARGEST = 1_000_000_000
 _ALPHA = 0.05
+_COUNTS = {"rounds": 1, "quota": 1, "arms": 2, "adversarial_arms": 0, "test_rows": 2, "contexts": 2}
+_COUNTS |= {"seeds": 1, "writers": 1, "full_after": 1}
 _SHARES = ("icc", "row_correlation", "seed_correlation", "vmer")
-_COUNTS = {"rounds": 1, "quota": 1, "arms": 2, "test_rows": 2, "contexts": 2, "seeds": 1, "writers": 1, "full_after": 1}
 _AMOUNTS = ("seed_sd", "writer_sd", "base_pay", "fooling_bonus", "validation_pay", "votes")
+# Field of Design → the least and the most that it may be.
+BOUNDS: dict[str, tuple[int, int]] = {
+    **{name: (least, LARGEST) for name, least in _COUNTS.items()},
+    **dict.fromkeys(_SHARES, (0, 1)),
+    **dict.fromkeys(_AMOUNTS, (0, LARGEST)),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a design: ``fields`` are those that it is about; people are told the first."""
+
+    fields: tuple[str, ...]
+    message: str
+
+
+class DesignError(ValueError):
+    """A design that cannot be; ``faults`` is all that is wrong with it."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("; ".join(f"{fault.fields[0]}: {fault.message}" for fault in faults))
+        self.faults = faults
 
 
 @dataclass(frozen=True)
@@ -40,7 +66,7 @@ class Design:
     ``base_error`` is the error of the arm compared with. ``reduction`` is by what share the other makes fewer, once
     each has ``full_after`` examples; with fewer examples in proportion less, with more no more. ``vmer`` is the share
     of accepted examples that fooled a model, ``votes`` what an accepted example takes. ``estimated`` names the
-    fields that are from a study. Raises ValueError, naming the field.
+    fields that are from a study. Raises DesignError with all that is wrong.
     """
 
     rounds: int = 20
@@ -68,25 +94,9 @@ class Design:
     estimated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, least in _COUNTS.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: must be at least {least}")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: must be from 0 to 1")
-        for name in _AMOUNTS:
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: must not be negative or infinite")
-        if not 0 < self.base_error < 1:
-            raise ValueError("base_error: must be between 0 and 1")
-        if not self.base_error - 1 < self.base_error * self.reduction < self.base_error:
-            raise ValueError("reduction: must be below 1, and leave an error rate below 1")
-        if self.contexts > self.test_rows:
-            raise ValueError("contexts: must not be more than the rows of the test set")
-        if not 0 <= self.adversarial_arms <= self.arms:
-            raise ValueError("adversarial_arms: must not be more than the arms")
-        if self.row_correlation > self.seed_correlation:
-            raise ValueError("row_correlation: versions of two arms cannot agree more than those of one arm")
+        faults = tuple(_faults(self))
+        if faults:
+            raise DesignError(faults)
 
     @property
     def examples(self) -> int:
@@ -103,6 +113,25 @@ class Design:
         """What annotators will earn, in minor units: base pay, bonuses and votes of all arms."""
         bonuses = self.adversarial_arms * self.vmer * self.fooling_bonus
         return self.examples * (self.arms * (self.base_pay + self.votes * self.validation_pay) + bonuses)
+
+
+def _faults(design: Design) -> Iterator[Fault]:
+    for name, (least, most) in BOUNDS.items():
+        if not least <= getattr(design, name) <= most:
+            yield Fault((name,), f"Must be from {least:,} to {most:,}.")
+    if not 0 < design.base_error < 1:
+        yield Fault(("base_error",), "Must be between 0 and 1.")
+    elif not design.base_error - 1 < design.base_error * design.reduction < design.base_error:
+        yield Fault(("reduction", "base_error"), "Must be below 1, and leave an error rate below 1.")
+    if design.contexts > design.test_rows:
+        yield Fault(("contexts", "test_rows"), "Must not be more than the rows of the test set.")
+    if design.adversarial_arms > design.arms:
+        yield Fault(("adversarial_arms", "arms"), "Must not be more than the arms.")
+    if design.row_correlation > design.seed_correlation:
+        message = "Must not be above that of two seeds: versions of two arms cannot agree more than those of one."
+        yield Fault(("row_correlation", "seed_correlation"), message)
+    if not is_currency(design.currency):
+        yield Fault(("currency",), "Must be three capital letters (ISO 4217).")
 
 
 @dataclass(frozen=True)
@@ -171,7 +200,9 @@ GRIDS = {
 
 
 def varied(design: Design, name: str, value: int) -> Design:
-    """The design with one thing of ``GRIDS`` changed, contexts growing with the test set."""
+    """The design with one thing of ``GRIDS`` changed, as far as a study can be large, contexts growing with the test
+    set."""
+    value = min(value, LARGEST)
     changed: dict[str, Any] = {name: value}
     if name == "test_rows":
         changed["contexts"] = min(value, max(2, round(design.contexts * value / design.test_rows)))

@@ -9,7 +9,8 @@ from collection.analytics.power import ENOUGH, GRIDS, Design, Power, Smallest, s
 from collection.analytics.sections import Cell, Chart, Column, Section, Table
 
 _EFFECTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
-_TITLES = {
+# What a design's fields are called.
+TITLES = {
     "rounds": "Rounds",
     "quota": "Accepted examples a round and arm",
     "arms": "Arms",
@@ -31,6 +32,7 @@ _TITLES = {
     "validation_pay": "Pay of a vote",
     "votes": "Votes for an accepted example",
     "vmer": "Share of accepted examples that fooled the model",
+    "currency": "Currency",
 }
 _METHOD = (
     "{n:,} simulated studies: paired t test over contexts and seeds (two-way variance: Cameron, Gelbach & Miller 2011, "
@@ -70,7 +72,7 @@ def _findings(design: Design, found: Power, least: list[Smallest]) -> list[str]:
     if (found.power.low or 0.0) >= ENOUGH:
         return findings
     helping = [item for item in least if item.design is not None]
-    told = [f"{_TITLES[item.varied].lower()} {getattr(item.design, item.varied):,}" for item in helping]
+    told = [f"{TITLES[item.varied].lower()} {getattr(item.design, item.varied):,}" for item in helping]
     if told:
         findings.append(f"Each of these alone would reach {ENOUGH:.0%}: {'; '.join(told)}.")
     else:
@@ -123,7 +125,7 @@ def _answer(design: Design, found: Power, method: str) -> Table:
 def _smallest(design: Design, least: list[Smallest], method: str) -> Table:
     rows: list[dict[str, Cell]] = [
         {
-            "varied": _TITLES[item.varied],
+            "varied": TITLES[item.varied],
             "planned": getattr(design, item.varied),
             "value": None if item.design is None else getattr(item.design, item.varied),
             "power": item.power,
@@ -186,7 +188,7 @@ def _assumptions(design: Design) -> Table:
             "value": getattr(design, name),
             "from": "the study" if name in design.estimated else "assumed",
         }
-        for name, title in _TITLES.items()
+        for name, title in TITLES.items()
     )
     return Table(
         "power-assumptions",

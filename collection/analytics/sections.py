@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,11 @@ class Column:
     name: str
     title: str
     unit: str = ""
+
+
+def is_currency(unit: str) -> bool:
+    """Whether a unit is a currency's code (ISO 4217)."""
+    return re.fullmatch("[A-Z]{3}", unit) is not None
 
 
 @dataclass(frozen=True)

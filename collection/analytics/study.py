@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 
 import pandas as pd
 
+from collection.analytics.sections import is_currency
+
 # Column → kind. ``flag`` may be missing (no model was shown), ``number`` may be NaN (not known), ``labels`` is an array
 # of label indices in the order of the rows that were scored, ``keys`` a tuple of example keys.
 EXAMPLES = {
@@ -112,7 +114,9 @@ class Study:
     round_scores: pd.DataFrame
 
     def __post_init__(self) -> None:
-        """Raise ValueError, naming table and column, if a table lacks one."""
+        """Raise ValueError, naming table and column, if a table lacks one, or for a currency that is none."""
+        if not is_currency(self.currency):
+            raise ValueError("currency: must be three capital letters (ISO 4217)")
         for item in fields(self):
             for column in TABLES.get(item.name, ()):
                 if column not in getattr(self, item.name).columns:

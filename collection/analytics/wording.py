@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collection.analytics.metrics import Estimate
-from collection.analytics.sections import Cell
+from collection.analytics.sections import Cell, is_currency
 
 NOTHING = "–"
 
@@ -33,7 +33,7 @@ def _estimate(cell: Estimate, unit: str) -> str:
 def _number(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f}"
-    if len(unit) == 3 and unit.isupper():
+    if is_currency(unit):
         return f"{value / 100:,.2f}"
     if unit in ("s", "min"):
         return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}"

@@ -4,7 +4,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import labelstudio, session, views
-from collection.api.console import data, experiments, library, people, report, steering, versions
+from collection.api.console import data, experiments, library, people, power, report, steering, versions
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
@@ -66,6 +66,7 @@ urlpatterns = [
     path("console/tasks/<slug:slug>/", library.TaskView.as_view()),
     path("console/test-sets/", library.TestSetsView.as_view()),
     path("console/test-sets/upload/", data.TestSetUploadView.as_view()),
+    path("console/power/", power.PowerView.as_view()),
     path("console/experiments/check/", steering.CheckView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),
     path("console/experiments/<slug:slug>/", include(one_experiment)),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 
 from collection.demo.tasks import offered
+from collection.designs import stated_in
 from collection.models import Experiment, TestSet
-from collection.planning import THREE_ARMS, Plan, Problem
+from collection.planning import THREE_ARMS, Plan, Problem, estimate
 from collection.states import ArmKind
 
 NUMBERS = (
@@ -117,6 +119,11 @@ def typed(values: Mapping[str, Any], arms: Arms = USUAL_ARMS) -> tuple[dict[str,
         "arms": [(name, kind) for name, kind in arms.items() if name in values["arms"]],
     }
     return {**settings, **chosen, **parts}, wrong
+
+
+def expected_of(plan: Plan) -> dict[str, Any]:
+    """What the template shows of a plan without problems: its estimate, and the query that asks for its power."""
+    return {"estimate": estimate(plan), "power": urlencode(stated_in(plan))}
 
 
 def shown(values: Mapping[str, Any], found: list[Problem], arms: Arms = USUAL_ARMS) -> dict[str, Any]:

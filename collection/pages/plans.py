@@ -17,8 +17,8 @@ from collection.access import visible
 from collection.demo.tasks import task_of
 from collection.errors import Refused
 from collection.pages.people import check_site_researcher
-from collection.pages.planform import defaults, filled_in, posted, shown, typed
-from collection.planning import SETTINGS, Estimate, Plan, Problem, copy_of, estimate, problems
+from collection.pages.planform import defaults, expected_of, filled_in, posted, shown, typed
+from collection.planning import SETTINGS, Plan, Problem, copy_of, problems
 
 
 @login_required
@@ -29,7 +29,7 @@ def new(request: HttpRequest) -> HttpResponse:
     check_site_researcher(request)
     assert isinstance(request.user, AbstractBaseUser)
     found: list[Problem] = []
-    expected: Estimate | None = None
+    expected: dict[str, Any] = {}
     values = posted(request) if request.method == "POST" else _first(request)
     if request.method == "POST":
         try:
@@ -39,10 +39,10 @@ def new(request: HttpRequest) -> HttpResponse:
                 made = experiments.create(plan, request.user)
                 messages.success(request, "The draft is made. Look at it once more, then launch it.")
                 return redirect("live", slug=made.slug)
-            expected = None if found else estimate(plan)
+            expected = {} if found else expected_of(plan)
         except Refused as refusal:
             found = [Problem(getattr(refusal, "field", ""), refusal.code, refusal.message)]
-    page = {**shown(values, found), "estimate": expected}
+    page = {**shown(values, found), **expected}
     return render(request, "collection/plan.html", page, status=422 if found else 200)
 
 

@@ -19,8 +19,18 @@ from collection.errors import Refused
 from collection.grid import last_events
 from collection.models import Experiment
 from collection.pages.people import looked_at_with
-from collection.pages.planform import NUMBERS, SWITCHES, Arms, filled_in, posted, shown, typed, typed_numbers
-from collection.planning import THREE_ARMS, Estimate, Plan, Problem, copy_of, estimate, problems
+from collection.pages.planform import (
+    NUMBERS,
+    SWITCHES,
+    Arms,
+    expected_of,
+    filled_in,
+    posted,
+    shown,
+    typed,
+    typed_numbers,
+)
+from collection.planning import THREE_ARMS, Plan, Problem, copy_of, problems
 from collection.states import ArmKind, ExperimentState
 
 # What a form can take: the rest of a request's megabyte is for everything else in it.
@@ -41,7 +51,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
     arms = _arms(plan)
     values = posted(request) if sent else filled_in(plan)
     found: list[Problem] = []
-    expected: Estimate | None = None
+    expected: dict[str, Any] = {}
     if sent:
         said, found = typed(values, arms) if draft else _typed_free(values)
         if draft and not _fits_a_form(plan):
@@ -50,7 +60,7 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
             if draft and (found or request.POST.get("action") == "check"):
                 wanted = changed_plan(plan, said)
                 found = [*found, *problems(wanted, draft=experiment)]
-                expected = None if found else estimate(wanted)
+                expected = {} if found else expected_of(wanted)
             elif not found:
                 _save(request, experiment, said)
                 messages.success(request, "Saved.")
@@ -59,9 +69,9 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
             found = _all_that_is_wrong(experiment, plan, said, refusal) if draft else [_problem(refusal)]
     page = {
         **shown(values, found, arms),
+        **expected,
         "experiment": experiment,
         "manages": Right.MANAGE in granted,
-        "estimate": expected,
         "contexts": len(plan.contexts),
         "contexts_fit": _fits_a_form(plan),
         "seen": last_change(experiment),

@@ -1,4 +1,5 @@
-"""How often one may try to log in on the pages: as often as by the API (``API_RATE_LOGIN``)."""
+"""How often one may do on the pages what is counted: as often as by the API, log in (``API_RATE_LOGIN``) and have a
+power worked out (``API_RATE_POWER``)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import math
 
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import SimpleRateThrottle, UserRateThrottle
 
 # People behind one address, such as a class in its room, log in at the same time.
 PEOPLE_AT_AN_ADDRESS = 10
@@ -40,10 +41,25 @@ class _Address(_Login):
         return self._key(str(self.get_ident(request)))  # type: ignore[arg-type]
 
 
+class _Power(UserRateThrottle):
+    """Counts by person, together with what they ask of the API."""
+
+    scope = "power"
+
+
 def wait_before_login(request: HttpRequest) -> int | None:
     """Count a try to log in. The seconds to wait if it is one too many, else None."""
+    return _wait(request, _Address(), _Login())
+
+
+def wait_before_power(request: HttpRequest) -> int | None:
+    """Count a power that is to be worked out. The seconds to wait if it is one too many, else None."""
+    return _wait(request, _Power())
+
+
+def _wait(request: HttpRequest, *throttles: SimpleRateThrottle) -> int | None:
     waits = []
-    for throttle in (_Address(), _Login()):
+    for throttle in throttles:
         if not throttle.allow_request(request, None):  # type: ignore[arg-type]
             waits.append(throttle.wait() or 1)
     return math.ceil(max(waits)) if waits else None

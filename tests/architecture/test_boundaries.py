@@ -27,7 +27,8 @@ def test_the_web_process_has_no_torch() -> None:
         "import collection.changes, collection.planning"
     )
     assert "django" in loaded
-    assert not loaded & {"torch", "transformers", "peft", "sklearn", "pyarrow", "pandas", "statsmodels"}
+    for_workers = {"sklearn", "pyarrow", "pandas", "statsmodels", "vl_convert", "typst"}
+    assert not loaded & {"torch", "transformers", "peft", *for_workers}
 
 
 @pytest.mark.slow

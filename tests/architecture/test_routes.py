@@ -49,6 +49,8 @@ MATRIX: dict[str, str] = {
     "POST account/tokens/": LOGGED_IN,
     "GET new/": SITE,
     "POST new/": SITE,
+    "GET power/": SITE,
+    "POST power/": SITE,
     "GET tasks/": SITE,
     "POST tasks/": SITE,
     "GET test-sets/": SITE,
@@ -142,6 +144,7 @@ MATRIX: dict[str, str] = {
         f"POST {V1}labelstudio/<slug:slug>/<slug:name>/<int:version>/{act}": LOOKS
         for act in ("setup", "predict", "webhook")
     },
+    f"POST {V1}console/power/": SITE,
     f"POST {V1}console/experiments/check/": SITE,
     f"GET {E}settings/": LOOKS,
     f"PATCH {E}settings/": LOOKS,

@@ -116,6 +116,13 @@ def states(
     staff.user.is_staff = True
     staff.user.save()
     yield "/new/", staff, press("Check and estimate")
+
+    def works_out(page: Page) -> None:
+        press("Work it out")(page)
+        page.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")
+
+    for query in ("", "?like=study", "?rounds=none&icc=2"):
+        yield f"/power/{query}", staff, works_out
     versions = f"{STUDY}versions/"
     yield versions, staff, nothing
     trained = factories.trained(experiment)

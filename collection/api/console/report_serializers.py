@@ -1,9 +1,13 @@
-"""What comes out of the API about a report, field by field."""
+"""What goes in and out of the API about a report, field by field."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers as s
 
+from collection.analytics.power import BOUNDS, Design
+from collection.analytics.power_section import TITLES
 from collection.api.serializers import Fields
 from collection.states import ReportState
 
@@ -53,3 +57,19 @@ class ReportSectionOut(Fields):
     tables = ReportTableOut(many=True)
     charts = ReportChartOut(many=True)
     limits = s.ListField(child=s.CharField())
+
+
+class PowerIn(Fields):
+    """A study to be and what is assumed; what is missing has its default."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """The fields of a design with their bounds."""
+        return {name: _stated(name, type(getattr(Design, name))) for name in TITLES}
+
+
+def _stated(name: str, kind: type) -> s.Field[Any, Any, Any, Any]:
+    if kind is str:
+        return s.CharField(required=False, max_length=3, help_text=TITLES[name])
+    field = s.IntegerField if kind is int else s.FloatField
+    least, most = BOUNDS.get(name, (None, None))
+    return field(required=False, min_value=least, max_value=most, help_text=TITLES[name])

@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 from statsmodels.stats.power import TTestPower
 
 from collection.analytics.assumptions import assumptions_of, intra_cluster_correlation
-from collection.analytics.power import ENOUGH, GRIDS, Design, simulate, smallest, varied
+from collection.analytics.power import ENOUGH, GRIDS, LARGEST, Design, DesignError, simulate, smallest, varied
 from collection.analytics.power_section import plan_section
 from collection.analytics.study import table
 from tests.collection.analytics.studies_returns import curved_study
@@ -108,6 +108,12 @@ def test_a_design_that_cannot_be_is_refused_by_name(field: str, value: float) ->
         dataclasses.replace(Design(), **{field: value})  # type: ignore[arg-type]
 
 
+def test_all_that_is_wrong_with_a_design_is_said_at_once_and_each_thing_once() -> None:
+    with pytest.raises(DesignError) as refused:
+        Design(rounds=0, contexts=10, test_rows=5, icc=float("nan"), currency="euro")
+    assert [fault.fields[0] for fault in refused.value.faults] == ["rounds", "icc", "contexts", "currency"]
+
+
 @pytest.mark.parametrize(
     "design",
     [
@@ -118,6 +124,9 @@ def test_a_design_that_cannot_be_is_refused_by_name(field: str, value: float) ->
         Design(row_correlation=1, seed_correlation=1),
         Design(rounds=5, quota=10),
         Design(writer_sd=0.1, contexts=10),
+        Design(rounds=LARGEST, quota=LARGEST, arms=LARGEST, test_rows=LARGEST, contexts=LARGEST, seeds=LARGEST),
+        Design(seed_sd=LARGEST, writer_sd=LARGEST, base_pay=LARGEST, votes=LARGEST, validation_pay=LARGEST),
+        Design(base_error=1e-300, reduction=-1e299),
     ],
 )
 def test_a_plan_has_an_answer_for_any_design(design: Design) -> None:
