@@ -82,7 +82,7 @@ def _findings(design: Design, found: Power, least: list[Smallest]) -> list[str]:
 
 def _limits(design: Design, found: Power) -> list[str]:
     limits = [
-        "All of this follows from the assumptions below. The share of errors saved grows with examples up to "
+        "All of this follows from the assumptions that are listed. The share of errors saved grows with examples up to "
         f"{design.full_after:,} and is not taken to grow further.",
         "The base error is taken to be the same whatever the number of examples.",
     ]

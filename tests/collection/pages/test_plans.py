@@ -83,3 +83,11 @@ def test_only_researchers_of_the_site_make_experiments() -> None:
     somebody = logged_in(factories.person())
     assert somebody.get("/new/").status_code == somebody.post("/new/", form()).status_code == 404
     assert "New experiment" not in shown(somebody.get("/"))
+
+
+def test_the_estimate_leads_to_the_power_of_what_was_typed(client: Client) -> None:
+    page = shown(client.post("/new/", form(action="check", quota="77", curve_seeds="4", base_pay_minor="12")))
+    address = page.partition('<a href="/power/?')[2].partition('"')[0].replace("&amp;", "&")
+    filled = client.get(f"/power/?{address}")
+    values = {item["name"]: item["value"] for item in [*filled.context["first"], *filled.context["more"]]}
+    assert (values["quota"], values["seeds"], values["base_pay"], values["arms"]) == ("77", "4", "12", "3")
