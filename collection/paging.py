@@ -11,12 +11,20 @@ from collection.errors import Invalid
 M = TypeVar("M", bound=Model)
 
 
+def key_of(cursor: str | None) -> int | None:
+    """The key that a cursor stands for. Raises Invalid for a cursor that is none."""
+    if cursor is None:
+        return None
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise Invalid("cursor", "Is not a cursor of this list.")
+    return int(cursor)
+
+
 def page_by_key(rows: QuerySet[M], cursor: str | None, size: int) -> tuple[list[M], str | None]:
     """A page of rows, newest first, and the cursor of the next one. Raises Invalid for a cursor that is none."""
-    if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-            raise Invalid("cursor", "Is not a cursor of this list.")
-        rows = rows.filter(pk__lt=int(cursor))
+    last = key_of(cursor)
+    if last is not None:
+        rows = rows.filter(pk__lt=last)
     found = list(rows.order_by("-pk")[: size + 1])
     more = str(found[size - 1].pk) if len(found) > size else None
     return found[:size], more

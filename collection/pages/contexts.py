@@ -22,6 +22,7 @@ from collection.importing.pending import finish, opened, waiting
 from collection.models import Experiment, PendingUpload
 from collection.pages.people import looked_at
 from collection.pages.uploading import FORMATS, as_query, laid_out, pasted, received
+from collection.paging import key_of
 from collection.states import ExperimentState
 
 
@@ -87,9 +88,10 @@ def upload(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
 
 def _page(request: HttpRequest, experiment: Experiment, status: int, problem: Refused | None) -> HttpResponse:
     after = request.GET.get("after", "")
-    if after and not (after.isascii() and after.isdigit() and len(after) < 10):
-        raise Http404
-    rows, more = page_of_contexts(experiment, int(after) if after else None)
+    try:
+        rows, more = page_of_contexts(experiment, key_of(after or None))
+    except Invalid:
+        raise Http404 from None
     page = {
         "experiment": experiment,
         "manages": Right.MANAGE in rights(request.user, experiment),

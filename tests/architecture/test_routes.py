@@ -151,6 +151,7 @@ MATRIX: dict[str, str] = {
     f"POST {E}copy/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/extend/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/close/": LOOKS,
+    f"GET {E}contexts/": LOOKS,
     f"POST {E}contexts/": LOOKS,
     f"GET {E}examples/": LOOKS,
     f"GET {E}examples/<uuid:key>/": LOOKS,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.views import APIView
 
 from collection.access import Right, allowed, may_create
 from collection.api.authentication import Scope, user_of
 from collection.errors import NotYours
 from collection.models import Experiment
+
+CURSOR = OpenApiParameter("cursor", str, description="Where the page before ended")
 
 
 class ConsoleView(APIView):

@@ -15,7 +15,7 @@ from collection.access import Right
 from collection.adjudication import adjudicate
 from collection.api.authentication import user_of
 from collection.api.console import serializers as s
-from collection.api.console.base import ConsoleView, SiteView, iso
+from collection.api.console.base import CURSOR, ConsoleView, SiteView, iso
 from collection.api.console.library import test_set_out
 from collection.api.idempotency import idempotent
 from collection.api.reading import parameters, read
@@ -28,11 +28,13 @@ from collection.browsing import (
     page_of_examples,
     parse_filter,
 )
+from collection.contexts import page_of_contexts
 from collection.errors import Invalid
 from collection.importing.contexts import preview_contexts, store_contexts
 from collection.importing.preview import Preview
 from collection.importing.test_sets import preview_test_set, store_test_set
 from collection.models import TestSet
+from collection.paging import key_of
 from collection.planning import task_named
 from modelserver import registry
 
@@ -80,9 +82,17 @@ class DecisionView(ConsoleView):
 
 
 class ContextsView(ConsoleView):
-    """The contexts of a draft, from a file: looked at first, stored whole or not at all."""
+    """The contexts of an experiment; those of a draft come from a file: looked at first, stored whole or not at all."""
 
     parser_classes = (MultiPartParser,)
+
+    @extend_schema(operation_id="contexts_list", parameters=[CURSOR], responses=s.ContextPageOut)
+    def get(self, request: Request, slug: str) -> Response:
+        """A page, in the order in which writers are given them."""
+        experiment = self.experiment(slug)
+        found, more = page_of_contexts(experiment, key_of(parameters(request, "cursor").get("cursor")))
+        results = [{"position": item.position, "text": item.text} for item in found]
+        return Response({"results": results, "next": None if more is None else str(more)})
 
     @extend_schema(request={"multipart/form-data": s.ContextsIn}, responses={200: s.PreviewOut, 201: s.StoredOut})
     def post(self, request: Request, slug: str) -> Response:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,7 +15,7 @@ from collection.access import Right, visible
 from collection.analytics.metrics import Estimate
 from collection.api.authentication import user_of
 from collection.api.console import serializers as s
-from collection.api.console.base import ConsoleView, SiteView, iso
+from collection.api.console.base import CURSOR, ConsoleView, SiteView, iso
 from collection.api.idempotency import idempotent
 from collection.api.reading import checked, parameters, read
 from collection.errors import Invalid, NotYours
@@ -27,7 +27,6 @@ from collection.planning import task_named
 from collection.states import ArmKind
 from lifecycle.models import StateChange
 
-CURSOR = OpenApiParameter("cursor", str, description="Where the page before ended")
 PAGE = 50
 _COUNTS = ("accepted", "pending", "flagged", "rejected", "collected", "tries", "minutes")
 _COLUMNS = tuple(s.SettingsIn().fields)

@@ -341,6 +341,16 @@ class ExampleDetailOut(ExampleOut):
 FORMATS = [(name, name) for name in ("csv", "jsonl", "parquet", "text")]
 
 
+class ContextOut(Fields):
+    position = s.IntegerField()
+    text = s.CharField()
+
+
+class ContextPageOut(Fields):
+    results = ContextOut(many=True)
+    next = s.CharField(allow_null=True)
+
+
 class ContextsIn(Fields):
     file = s.FileField()
     format = s.ChoiceField(FORMATS)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers as s
 
-from collection.api.serializers import (
-    Fields,
-)
+from collection.api.serializers import Fields
 
 
 class ScoreOut(Fields):
@@ -42,6 +40,7 @@ class VersionOut(Fields):
     scores = ScoreOut(many=True)
     children = s.ListField(child=s.CharField())
     played_in = PlayedInOut(many=True)
+    loss_curve = s.ListField(child=s.ListField(child=s.FloatField()), help_text="(step, loss) in the order of steps")
     started_at = s.DateTimeField(allow_null=True)
     ended_at = s.DateTimeField(allow_null=True)
     created_at = s.DateTimeField()

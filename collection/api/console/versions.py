@@ -99,6 +99,7 @@ def _version(item: Lineage) -> dict[str, Any]:
         "scores": [_score(score) for score in item.scores],
         "children": [str(child) for child in item.children],
         "played_in": [{"arm": round_.arm.slug, "round": round_.number} for round_ in item.played_in],
+        "loss_curve": item.run.progress.get("curve", []) if item.run else [],
         "started_at": iso(item.run.started_at) if item.run else None,
         "ended_at": iso(item.run.ended_at) if item.run else None,
         "created_at": iso(item.version.created_at),

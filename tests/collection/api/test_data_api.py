@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
@@ -146,3 +147,18 @@ def test_an_upload_that_says_it_is_too_large_is_not_even_read(client: Client, ad
         **{"wsgi.input": Endless()},
     )  # fmt: skip
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_contexts_are_listed_in_the_order_in_which_writers_are_given_them(
+    client: Client, experiment: Experiment
+) -> None:
+    with mock.patch("collection.contexts.PAGE", 4):
+        first = client.get(f"{STUDY}contexts/").json()
+        second = client.get(f"{STUDY}contexts/", {"cursor": first["next"]}).json()
+    assert [item["position"] for item in first["results"] + second["results"]] == list(range(8))
+    assert first["results"][0]["text"] == experiment.contexts.get(position=0).text
+    assert client.get(f"{STUDY}contexts/").json()["next"] is None
+    for cursor in ("x", "-1", "9" * 19):
+        answer = client.get(f"{STUDY}contexts/", {"cursor": cursor})
+        assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
+    assert client.get(f"{STUDY}contexts/", {"cursor": "9" * 18}).json()["results"] == []
