@@ -37,6 +37,7 @@ urlpatterns = [
     path("test-sets/<uuid:key>/", test_sets.upload, name="test_set_upload"),
     path("studies/<slug:slug>/members/", members.members, name="members"),
     path("studies/<slug:slug>/", overview.live, name="live"),
+    path("studies/<slug:slug>/copy/", plans.copy, name="copy"),
     path("studies/<slug:slug>/settings/", studysettings.settings, name="settings"),
     path("studies/<slug:slug>/steer/", steer.steer, name="steer"),
     path("studies/<slug:slug>/examples/", examples.examples, name="examples"),

@@ -65,6 +65,8 @@ MATRIX: dict[str, str] = {
     f"GET {S}members/": MANAGES,
     f"POST {S}members/": MANAGES,
     f"GET {S}": LOOKS,
+    f"GET {S}copy/": LOOKS,
+    f"POST {S}copy/": LOOKS,
     f"GET {S}settings/": LOOKS,
     f"POST {S}settings/": LOOKS,
     f"GET {S}steer/": LOOKS,

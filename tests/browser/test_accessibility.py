@@ -166,6 +166,7 @@ def states(
     console = (
         "contexts/",
         "steer/",
+        "copy/",
         "settings/",
         "examples/",
         "examples/?text=nothing",

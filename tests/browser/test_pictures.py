@@ -166,8 +166,10 @@ def test_pictures_of_every_page(experiment: Experiment, opens: Opens, model: Fak
     take(page, "compare")
     expert.user.is_staff = True
     expert.user.save()
-    page = opens(expert, "/new/?copy=bridges", viewport=WIDE)
+    page = opens(expert, "/new/", viewport=WIDE)
+    page.get_by_label("Name", exact=True).fill("Bridges again")
     page.get_by_label("Short name").fill("bridges-again")
+    page.get_by_label("Contexts, one a line").fill(BRIDGE)
     page.get_by_label("Base model").fill("models/nli-minilm")
     page.get_by_role("button", name="Check and estimate").click()
     expect(page.get_by_text("Nothing is wrong with it")).to_be_visible()

@@ -64,19 +64,30 @@ def test_a_check_estimates_and_makes_nothing(client: Client) -> None:
     assert Experiment.objects.count() == 0
 
 
-def test_an_experiment_can_be_copied_by_those_who_may_see_it(client: Client) -> None:
-    factories.running("theirs", quota=7)
-    assert 'value="7"' not in shown(client.get("/new/?copy=theirs"))
-    own = factories.running("own", quota=7, owner=factories.person().user)
-    owner = own.owner
-    assert owner is not None
-    owner.is_staff = True
-    owner.save()
-    mine = Client()
-    mine.force_login(owner)
-    page = shown(mine.get("/new/?copy=own"))
-    assert 'value="7"' in page
-    assert "A man has 3 dogs." in page
+def test_a_copy_is_a_draft_with_all_that_the_experiment_has() -> None:
+    owner = factories.person()
+    contexts = ["A text\nof two lines.", "Another one."]
+    own = factories.running("own", contexts, quota=7, owner=owner.user)
+    own.arms.filter(slug="dynamic").update(slug="moving")
+    client = logged_in(owner)
+    assert "A copy of own" in shown(client.get("/studies/own/copy/"))
+    answer = client.post("/studies/own/copy/", {"name": "Again", "slug": "again"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/studies/again/settings/")
+    made = Experiment.objects.get(slug="again")
+    assert (made.name, made.state, made.quota, made.owner) == ("Again", "draft", 7, owner.user)
+    assert sorted(made.contexts.values_list("text", flat=True)) == sorted(contexts)
+    assert [arm.slug for arm in made.arms.all()] == ["non-adversarial", "static", "moving"]
+
+
+def test_a_copy_needs_a_name_of_its_own_and_a_right_in_the_experiment() -> None:
+    owner = factories.person()
+    factories.running("own", owner=owner.user)
+    answer = logged_in(owner).post("/studies/own/copy/", {"name": "Again", "slug": "own"})
+    assert answer.status_code == 422
+    assert "<strong>slug</strong>" in shown(answer)
+    assert 'value="Again"' in shown(answer)
+    assert logged_in(factories.person()).get("/studies/own/copy/").status_code == 404
+    assert Experiment.objects.count() == 1
 
 
 def test_only_researchers_of_the_site_make_experiments() -> None:
