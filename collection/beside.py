@@ -1,12 +1,14 @@
 """What is trained and scored beside the loop, for the report: nobody plays against it, and no round waits for it.
 
-One run at a time, and none while the loop itself has one, so that people never wait for longer than one such run.
+BESIDE_AT_ONCE runs at a time on the whole site, and none of an experiment whose loop has one: with as many trainers
+people never wait for longer than one such run.
 """
 
 from __future__ import annotations
 
 import hashlib
 
+from django.conf import settings
 from django.db.models import Count, Q
 
 from collection.experiments import CURVE, ROUND_SCORES
@@ -35,7 +37,9 @@ def work_beside(experiment: Experiment, store: DataStore) -> None:
         return
     _keep_curve_versions(experiment)
     _keep_round_scores(experiment, store)
-    if TrainingRun.objects.filter(study=experiment.key).exclude(state__in=RUN_ENDED).exists():
+    under_way = TrainingRun.objects.exclude(state__in=RUN_ENDED)
+    beside = under_way.filter(Q(key__startswith=CURVE) | Q(key__startswith=ROUND_SCORES))
+    if under_way.filter(study=experiment.key).exists() or beside.count() >= settings.BESIDE_AT_ONCE:
         return
     done = rounds_done_everywhere(experiment)
     if done == 0:

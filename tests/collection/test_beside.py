@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from pytest_django import DjangoAssertNumQueries
 
 from collection import experiments
@@ -117,6 +118,22 @@ def test_nothing_is_requested_while_the_loop_has_a_run(store: DataStore) -> None
     reconcile(CLIENT, store)
     assert [run.key.partition(":")[0] for run in runs.due()] == ["train"]
     assert TrainingRun.objects.count() == before + 1
+
+
+def test_the_whole_site_has_one_run_beside_the_loops_at_a_time(store: DataStore, settings: LazySettings) -> None:
+    for slug in ("one", "two"):
+        experiment = factories.running(slug, **QUICK, curve_seeds=2)
+        for arm in ARMS:
+            factories.accepted(experiment, arm, 2)
+    settings.BESIDE_AT_ONCE = 0
+    until_quiet(store)
+    assert not TrainingRun.objects.filter(key__startswith="curve:").exists()
+    settings.BESIDE_AT_ONCE = 1
+    for _ in range(3):
+        reconcile(CLIENT, store)
+    assert [run.key.partition(":")[0] for run in runs.due()] == ["curve"]
+    until_quiet(store)
+    assert CurveVersion.objects.exclude(version=None).count() == 2 * 3 * 2
 
 
 def test_a_later_seed_of_a_chain_starts_from_its_own_version_of_the_round_before(store: DataStore) -> None:
