@@ -26,7 +26,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def people(site: Site, browser: Browser, tmp_path: Path) -> Iterator[list[Page]]:
     """Six people in six browsers, all of whom have joined by themselves, at the write page."""
     model = make_tiny_model(tmp_path / "tiny", ["entailment", "not_entailment"])
-    settings = {"rounds": 2, "quota": 2, "max_tries": 2, "quorum": 1, "max_validations": 1, "undo_seconds": 1}
+    settings = {
+        "rounds": 2,
+        "quota": 2,
+        "max_tries": 2,
+        "quorum": 1,
+        "max_validations": 1,
+        "undo_seconds": 1,
+        "curve_seeds": 0,
+    }
     logins = site.seed(SLUG, model, people=6, recipe={"epochs": 1, "method": "full"}, **settings)
     contexts = [browser.new_context(base_url=site.url) for _ in logins]
     pages = []
