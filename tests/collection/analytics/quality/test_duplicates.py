@@ -5,21 +5,23 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from collection.analytics.quality.duplicates import THRESHOLD, NearTexts
+from collection.analytics.quality.words import words
 
 _TEXTS = st.lists(st.text("ab .", max_size=12), max_size=10)
 
 
 def _grams(text: str) -> set[str]:
-    padded = f"    {' '.join(text.replace('.', ' ').split()) or text}    "
+    padded = f"    {' '.join(words(text)) or text}    "
     return {padded[start : start + 5] for start in range(len(padded) - 4)}
 
 
 @settings(deadline=None)
 @given(_TEXTS)
+@example(["a.aa", "a aa"])
 def test_pairs_are_those_of_comparing_each_with_each(texts: list[str]) -> None:
     sets = [_grams(text) for text in texts]
     expected = {
