@@ -40,6 +40,7 @@ def check_books(site: Site, slug: str, quota: int) -> None:
     assert waiting[0][0] == 0
 
 
+@pytest.mark.timeout(900)
 def test_rounds_fill_over_http_and_each_arm_plays_its_own_version(site: Site, tiny_model: Path) -> None:
     model_server = site.processes["modelserver"].pid
     people = site.seed("whole", tiny_model, people=6, **(QUICK | {"curve_seeds": 1}))
@@ -84,7 +85,7 @@ def test_rounds_fill_over_http_and_each_arm_plays_its_own_version(site: Site, ti
         assert state != "failed", problem
         return scores == 7 * 6 and state == "done"
 
-    wait_for(reported, "every version to be scored on every round, and the report to be computed")
+    wait_for(reported, "every version to be scored on every round, and the report to be computed", 480)
     drawn = site.query("SELECT COUNT(*) FROM collection_reportchart")[0][0]
     assert drawn > 5
 
