@@ -14,7 +14,7 @@ from django.db.models import Count, Q
 from collection.experiments import CURVE, ROUND_SCORES
 from collection.models import CurveVersion, Example, Experiment, Round, RoundScore
 from collection.rounds import files_to_score, record_scores, request_scores, unscored
-from collection.states import ExampleState, ExperimentState, RoundState
+from collection.states import OVER, ExampleState, ExperimentState, RoundState
 from collection.training_data import equally_many, trainable_rows
 from modelserver import runs
 from modelserver.datafiles import DataStore, Row
@@ -23,7 +23,7 @@ from modelserver.runs import RunSpec, TestFile
 from modelserver.states import RUN_ENDED, RunState
 from modelserver.wire import ModelRef, Recipe
 
-STUDIED = (ExperimentState.RUNNING, ExperimentState.PAUSED, ExperimentState.FINISHED, ExperimentState.ENDED)
+STUDIED = (ExperimentState.RUNNING, ExperimentState.PAUSED, *OVER)
 # Rounds that one run scores a version on: bounds the size of its row.
 _ROUNDS_A_RUN = 60
 
@@ -67,18 +67,16 @@ def plan_curve(experiment: Experiment, done: int, store: DataStore) -> None:
     wanted = experiment.arms.count() * experiment.curve_seeds
     rounds = Round.objects.filter(arm__experiment=experiment, number__lte=done)
     planned = rounds.values_list("number").annotate(Count("curve_versions")).order_by("number")
-    for number in [number for number, count in planned if count < wanted]:
+    lacking = [number for number, count in planned if count < wanted]
+    if not lacking:
+        return
+    # Compared with the test sets once for all rounds.
+    kept = {arm.pk: trainable_rows(arm, done)[0] for arm in experiment.arms.all()}
+    for number in lacking:
         alike = list(rounds.filter(number=number).select_related("arm", "trained_version").order_by("arm"))
-        for round_, rows in zip(alike, _equal_data(alike, experiment, number), strict=True):
+        so_far = [[item for item in kept[round_.arm_id] if item[0] <= number] for round_ in alike]
+        for round_, rows in zip(alike, equally_many(so_far, experiment.seed), strict=True):
             _plan(experiment, round_, rows, store)
-
-
-def _equal_data(rounds: list[Round], experiment: Experiment, number: int) -> list[list[Row]]:
-    kept = []
-    for round_ in rounds:
-        round_.arm.experiment = experiment
-        kept.append(trainable_rows(round_.arm, number)[0])
-    return equally_many(kept, experiment.seed)
 
 
 def _plan(experiment: Experiment, round_: Round, rows: list[Row], store: DataStore) -> None:
@@ -196,7 +194,7 @@ def _scored_until(experiment: Experiment, rounds: list[Round], done: int) -> lis
     version on the rounds up to its own, and on all once the experiment is over.
     """
     assert experiment.base_version is not None
-    over = experiment.state in (ExperimentState.FINISHED, ExperimentState.ENDED)
+    over = experiment.state in OVER
     found = [(experiment.base_version, done)]
     for item in rounds:
         if item.trained_version is not None:

@@ -29,7 +29,7 @@ from collection.models import (
     RoundScore,
 )
 from collection.nudges import nudge
-from collection.states import ReportState, RoundState
+from collection.states import OVER, ReportState, RoundState
 from lifecycle.moves import LostRace, move, record
 from modelserver.models import TrainingRun
 from modelserver.states import RUN_ENDED
@@ -196,6 +196,6 @@ def inputs_digest(experiment: Experiment) -> str:
         list(curve.aggregate(Count("pk", distinct=True), Count("version__evaluations")).values()),
         RoundScore.objects.filter(round__arm__experiment=experiment).count(),
         list(experiment.test_sets.order_by("pk").values_list("pk", flat=True)),
-        experiment.state in ("finished", "ended"),
+        experiment.state in OVER,
     ]
     return hashlib.sha256(repr(made_of).encode()).hexdigest()

@@ -25,6 +25,10 @@ class ExperimentState(StrEnum):
     ENDED = "ended"
 
 
+# Nothing is collected or trained in its loop any more.
+OVER = (ExperimentState.FINISHED, ExperimentState.ENDED)
+
+
 class RoundState(StrEnum):
     """``open`` collects and validates; ``closed`` has its quota; ``failed`` could not be trained or evaluated."""
 

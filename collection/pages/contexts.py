@@ -13,14 +13,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from collection.access import Right, rights
+from collection.access import Right
 from collection.changes import LOCKED
 from collection.contexts import count_contexts, page_of_contexts
 from collection.errors import Invalid, NotYours, Refused
 from collection.importing.contexts import ContextPreview, preview_contexts, store_contexts
 from collection.importing.pending import finish, opened, waiting
 from collection.models import Experiment, PendingUpload
-from collection.pages.people import looked_at
+from collection.pages.people import looked_at_with, status_of
 from collection.pages.uploading import FORMATS, as_query, laid_out, pasted, received
 from collection.paging import key_of
 from collection.states import ExperimentState
@@ -31,7 +31,7 @@ from collection.states import ExperimentState
 @require_http_methods(["GET", "POST"])
 def contexts(request: HttpRequest, slug: str) -> HttpResponse:
     """How many there are and the first of them; in a draft a form, whose upload is kept and looked at next."""
-    experiment = looked_at(request, slug, Right.RUN)
+    experiment, held = looked_at_with(request, slug, Right.RUN)
     problem: Invalid | None = None
     if request.method == "POST" and _open(experiment):
         try:
@@ -41,7 +41,7 @@ def contexts(request: HttpRequest, slug: str) -> HttpResponse:
         except Invalid as invalid:
             problem = invalid
     refused = request.method == "POST" and problem is None
-    return _page(request, experiment, 409 if refused else 422 if problem else 200, problem)
+    return _page(request, experiment, held, 409 if refused else 422 if problem else 200, problem)
 
 
 @login_required
@@ -49,7 +49,7 @@ def contexts(request: HttpRequest, slug: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def upload(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
     """What is in an upload, with every fault; the button stores what was shown, read anew from the kept file."""
-    experiment = looked_at(request, slug, Right.RUN)
+    experiment, held = looked_at_with(request, slug, Right.RUN)
     assert isinstance(request.user, AbstractBaseUser)
     given = request.POST if request.method == "POST" else request.GET
     format, column = given.get("format", "text"), given.get("column", "")
@@ -64,12 +64,12 @@ def upload(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
         if request.method == "POST":
             return _stored(request, experiment, _store(experiment, found, kept))
     except NotYours as gone:
-        return _page(request, experiment, 404, gone)
+        return _page(request, experiment, held, 404, gone)
     except Refused as refusal:
         problem = refusal
     page = {
         "experiment": experiment,
-        "manages": Right.MANAGE in rights(request.user, experiment),
+        "manages": Right.MANAGE in held,
         "kept": kept,
         "pasted": pasted(kept),
         "problem": problem,
@@ -82,11 +82,12 @@ def upload(request: HttpRequest, slug: str, key: uuid.UUID) -> HttpResponse:
         "locked": LOCKED["contexts"],
         **(laid_out(found) if found else {}),
     }
-    status = 200 if problem is None else 422 if isinstance(problem, Invalid) else 409
-    return render(request, "collection/context_upload.html", page, status=status)
+    return render(request, "collection/context_upload.html", page, status=status_of(problem))
 
 
-def _page(request: HttpRequest, experiment: Experiment, status: int, problem: Refused | None) -> HttpResponse:
+def _page(
+    request: HttpRequest, experiment: Experiment, held: frozenset[Right], status: int, problem: Refused | None
+) -> HttpResponse:
     after = request.GET.get("after", "")
     try:
         rows, more = page_of_contexts(experiment, key_of(after or None))
@@ -94,7 +95,7 @@ def _page(request: HttpRequest, experiment: Experiment, status: int, problem: Re
         raise Http404 from None
     page = {
         "experiment": experiment,
-        "manages": Right.MANAGE in rights(request.user, experiment),
+        "manages": Right.MANAGE in held,
         "field": experiment.task.schema.context_field,
         "count": count_contexts(experiment),
         "rows": rows,

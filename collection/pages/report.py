@@ -11,11 +11,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from collection import reports
-from collection.access import Right, rights
+from collection.access import Right
 from collection.analytics.sections import Section
 from collection.errors import Refused
 from collection.models import Report, ReportChart, ReportDocument, ReportSection
-from collection.pages.people import looked_at
+from collection.pages.people import looked_at, looked_at_with
 from collection.printing import csv_of, html_of, laid_out
 
 
@@ -26,13 +26,12 @@ def report(request: HttpRequest, slug: str, section: str = "") -> HttpResponse:
     """One section, the summary first; a POST asks for a new report."""
     if request.method == "POST":
         return _ask(request, slug)
-    experiment = looked_at(request, slug)
+    experiment, held = looked_at_with(request, slug)
     standing = Report.objects.filter(experiment=experiment).first()
     sections = list(ReportSection.objects.filter(report=standing).defer("content")) if standing else []
     wanted = next((item for item in sections if not section or item.slug == section), None)
     if section and wanted is None:
         raise Http404
-    held = rights(request.user, experiment)
     page = {
         "experiment": experiment,
         "manages": Right.MANAGE in held,

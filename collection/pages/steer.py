@@ -15,7 +15,7 @@ from collection.access import Right
 from collection.changes import end_round_early, extend_round
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment, Round
-from collection.pages.people import looked_at_with
+from collection.pages.people import looked_at_with, status_of
 from collection.steering import actions
 
 FINAL = ("launch", "extend", "close", "end")
@@ -54,7 +54,7 @@ def steer(request: HttpRequest, slug: str) -> HttpResponse:
         "refusal": refusal,
         "by": request.POST.get("by", ""),
     }
-    status = 200 if refusal is None else 422 if isinstance(refusal, Invalid) else 409
+    status = status_of(refusal)
     return render(request, "collection/steer.html", page, status=status)
 
 

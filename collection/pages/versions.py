@@ -12,12 +12,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from collection.access import Right, rights
+from collection.access import Right
 from collection.analytics.losses import loss_curve
 from collection.archives import archive_of
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment
-from collection.pages.people import looked_at
+from collection.pages.people import looked_at, looked_at_with, status_of
 from collection.pages.verdict import Share, shares
 from collection.versions import Lineage, lineage_of, lineages, predict, versions_of
 from modelserver import registry
@@ -43,13 +43,13 @@ class Answer:
 @require_GET
 def versions(request: HttpRequest, slug: str) -> HttpResponse:
     """Every version: who trained it from what on what, and its score on each test set."""
-    experiment = looked_at(request, slug)
+    experiment, held = looked_at_with(request, slug)
     test_sets = list(experiment.test_sets.order_by("pk"))
     rows = [
         (item, [next((score for score in item.scores if score.test_set == wanted), None) for wanted in test_sets])
         for item in lineages(experiment)
     ]
-    return _page(request, experiment, "versions", {"rows": rows, "test_sets": test_sets})
+    return _page(request, experiment, held, "versions", {"rows": rows, "test_sets": test_sets})
 
 
 @login_required
@@ -57,7 +57,7 @@ def versions(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def version(request: HttpRequest, slug: str, name: str, version: int) -> HttpResponse:
     """All about one version."""
-    experiment = looked_at(request, slug)
+    experiment, held = looked_at_with(request, slug)
     item = _lineage(experiment, name, version)
     page = {
         "item": item,
@@ -65,7 +65,7 @@ def version(request: HttpRequest, slug: str, name: str, version: int) -> HttpRes
         "recipe": sorted(item.version.recipe.items()),
         "metrics": sorted(item.version.metrics.items()),
     }
-    return _page(request, experiment, "version", page)
+    return _page(request, experiment, held, "version", page)
 
 
 @login_required
@@ -87,7 +87,7 @@ def download(request: HttpRequest, slug: str, name: str, version: int) -> HttpRe
 @require_http_methods(["GET", "POST"])
 def compare(request: HttpRequest, slug: str) -> HttpResponse:
     """One version or two on a text of anybody's; nothing is stored."""
-    experiment = looked_at(request, slug)
+    experiment, held = looked_at_with(request, slug)
     schema = experiment.task.schema
     offered = list(versions_of(experiment))
     sent = request.POST if request.method == "POST" else request.GET
@@ -108,14 +108,18 @@ def compare(request: HttpRequest, slug: str) -> HttpResponse:
         "refusal": refusal,
         "problem": refusal if isinstance(refusal, Invalid) else None,
     }
-    status = 200 if refusal is None else 422 if isinstance(refusal, Invalid) else 409
-    return _page(request, experiment, "compare", page, status)
+    return _page(request, experiment, held, "compare", page, status_of(refusal))
 
 
 def _page(
-    request: HttpRequest, experiment: Experiment, template: str, page: Mapping[str, object], status: int = 200
+    request: HttpRequest,
+    experiment: Experiment,
+    held: frozenset[Right],
+    template: str,
+    page: Mapping[str, object],
+    status: int = 200,
 ) -> HttpResponse:
-    shared = {"experiment": experiment, "manages": Right.MANAGE in rights(request.user, experiment)}
+    shared = {"experiment": experiment, "manages": Right.MANAGE in held}
     return render(request, f"collection/{template}.html", {**shared, **page}, status=status)
 
 
