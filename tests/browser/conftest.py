@@ -17,6 +17,8 @@ from tests import factories
 from tests.browser import chromium
 
 Opens = Callable[..., Page]
+# A refusal's status, of which the page tells; that htmx focused what the browser was about to.
+EXPECTED = ("tatus", "Autofocus processing was blocked")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,8 @@ def opens(browser: Browser, live_server: Any, model: FakeModelClient) -> Iterato
     contexts, said = [], []
 
     def opens_as(who: Annotator | None, path: str = "/", **options: Any) -> Page:
-        context = browser.new_context(base_url=live_server.url, **options)
+        # What fades in has colours of its own for a moment, which are nobody's choice.
+        context = browser.new_context(**{"base_url": live_server.url, "reduced_motion": "reduce", **options})
         contexts.append(context)
         if who is not None:
             client = Client()
@@ -67,8 +70,7 @@ def opens(browser: Browser, live_server: Any, model: FakeModelClient) -> Iterato
             context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
         page = context.new_page()
         page.set_default_timeout(10_000)
-        # A refusal's status is noted in the console too; the page tells of it.
-        page.on("console", lambda item: None if "tatus" in item.text else said.append(item.text))
+        page.on("console", lambda item: None if any(part in item.text for part in EXPECTED) else said.append(item.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(path)
         return page

@@ -221,6 +221,21 @@ def test_validating_by_keyboard_alone(experiment: Experiment, opens: Opens) -> N
     assert Validation.objects.filter(state="voted").count() == 2
 
 
+def test_a_key_pressed_the_moment_the_next_text_stands_keeps_its_focus(experiment: Experiment, opens: Opens) -> None:
+    texts = [factories.written(experiment).attempt.texts[1] for _ in range(2)]
+    page = opens(factories.member_of(experiment, "static"), VALIDATE)
+    page.get_by_role("button", name="Start validating").press("Enter")
+    expect(page.get_by_text(texts[0])).to_be_visible()
+    page.evaluate(
+        """addEventListener("htmx:afterSwap", () => queueMicrotask(() =>
+             document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "f", bubbles: true }))))"""
+    )
+    page.keyboard.press("1")
+    expect(page.get_by_text(texts[1])).to_be_visible()
+    page.wait_for_timeout(100)
+    expect(page.locator("#flag-reason")).to_be_focused()
+
+
 def test_writing_and_validating_without_javascript(experiment: Experiment, opens: Opens) -> None:
     page = opens(factories.member_of(experiment, "dynamic"), WRITE, java_script_enabled=False)
     page.get_by_role("button", name="Start writing").click()
