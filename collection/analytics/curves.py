@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
@@ -242,6 +243,7 @@ def _findings(study: Study, tested: Tested) -> list[str]:
 def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[Chart]:
     arms = by_series("arm", "Arm", list(study.arms))
     only = {"filter": {"field": "test_set", "equal": tested.name}}
+    paid = {"calculate": f"datum.cost / {minor_per_unit(study.currency)}", "as": "cost"}
     y = axis("accuracy", "Share of rows that are right", share=True)
     points = [spent[arm, number] for arm, number, _ in _points(study, tested) if number]
     axes = [
@@ -253,7 +255,7 @@ def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort
             any(item.hours for item in points),
         ),
         (
-            axis("cost", f"Cost so far, in minor units of {study.currency}"),
+            axis("cost", f"Cost so far ({study.currency})"),
             "by cost",
             any(item.cost for item in points),
         ),
@@ -265,7 +267,7 @@ def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort
             f"A line for each arm: the share of rows of {tested.name} that its models get right, {words}, with the "
             "band of the 95% interval. All lines start from the same base version.",
             "learning-curve",
-            {"transform": [only], **lines(x, y, arms)},
+            {"transform": [only, paid], **lines(x, y, arms)},
         )
         for x, words, known in axes
         if known

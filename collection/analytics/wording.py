@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from annotators.money import minor_per_unit
 from collection.analytics.metrics import Estimate
 from collection.analytics.sections import Cell, is_currency
 
@@ -34,7 +35,8 @@ def _number(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f}"
     if is_currency(unit):
-        return f"{value / 100:,.2f}"
+        units = minor_per_unit(unit)
+        return f"{value / units:,.{len(str(units)) - 1}f}"
     if unit in ("s", "min"):
         return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.1f}"
     if isinstance(value, int) or float(value).is_integer():

@@ -52,6 +52,8 @@ def test_a_flat_row_has_each_part_of_an_estimate() -> None:
         (missing(0, "no texts"), "share", "not enough data: no texts"),
         (1234, "examples", "1,234"),
         (1234.5, "USD", "12.35 USD"),
+        (1234.5, "JPY", "1,234 JPY"),
+        (1234.0, "KWD", "1.234 KWD"),
         (90.4, "s", "90 s"),
         (0.123456, "", "0.123"),
         (123.456, "", "123"),
