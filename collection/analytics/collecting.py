@@ -215,9 +215,10 @@ def _findings(whole: list[Collected], fooling: Table, spending: Table, trends: T
         if isinstance(change, Estimate) and change.value is not None:
             yield _told_trend(group.arm, change)
         if isinstance(seconds, Estimate) and seconds.value is not None:
+            unit, divisor = ("minutes", 60) if seconds.value >= 60 else ("seconds", 1)
             yield (
-                f"An accepted text of the arm {group.arm} took {seconds.value / 60:.1f} minutes of writing and "
-                f"validating ({_range(seconds, '.1f', 60)})."
+                f"An accepted text of the arm {group.arm} took {seconds.value / divisor:.1f} {unit} of writing and "
+                f"validating ({_range(seconds, '.1f', divisor)})."
             )
 
 

@@ -207,6 +207,16 @@ def test_a_rise_in_fooling_is_found_and_chance_is_not_taken_for_one() -> None:
     assert any("cannot tell whether validated fooling" in finding for finding in flat_one.findings)
 
 
+@pytest.mark.parametrize(("times", "said"), [(40.0, "40.0 seconds"), (90.0, "1.5 minutes")])
+def test_what_a_text_took_is_told_in_a_unit_that_shows_it(times: float, said: str) -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=2, texts=20, writers=4, wrong=0.0)
+    timed = dataclasses.replace(
+        study, examples=study.examples.assign(seconds=times, state="accepted"), votes=study.votes.assign(seconds=0.0)
+    )
+    told = [item for item in collecting.section(timed, Options(), afresh).findings if "of writing and" in item]
+    assert said in told[0]
+
+
 def test_writers_are_listed_with_what_they_did_and_who_stands_out_is_marked() -> None:
     study = collected_study(arms={"dynamic": "dynamic"}, rounds=2, texts=150, writers=6, wrong=0.0)
     best = study.examples["writer"] == study.examples["writer"].iloc[0]
