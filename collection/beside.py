@@ -71,7 +71,7 @@ def plan_curve(experiment: Experiment, done: int, store: DataStore) -> None:
     if not lacking:
         return
     # Compared with the test sets once for all rounds.
-    kept = {arm.pk: trainable_rows(arm, done)[0] for arm in experiment.arms.all()}
+    kept = {arm.pk: trainable_rows(arm, done, store)[0] for arm in experiment.arms.all()}
     for number in lacking:
         alike = list(rounds.filter(number=number).select_related("arm", "trained_version").order_by("arm"))
         so_far = [[item for item in kept[round_.arm_id] if item[0] <= number] for round_ in alike]

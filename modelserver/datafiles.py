@@ -77,6 +77,12 @@ class DataStore:
             raise WireError("sha256", f"the data file {digest} has another content than its name says")
         return local
 
+    def rows(self, digest: str) -> list[Row]:
+        """A stored file's rows, in their order. Raises WireError as ``fetch`` does."""
+        with self.fetch(digest).open(encoding="utf-8") as file:
+            found = [json.loads(line) for line in file]
+        return [Row(row["id"], tuple(row["texts"]), row["label"]) for row in found]
+
     def row_ids(self, digest: str) -> list[str]:
         """The ids of a stored file's rows, in their order. Raises WireError as ``fetch`` does."""
         with self.fetch(digest).open(encoding="utf-8") as file:

@@ -7,6 +7,7 @@ from collection.models.analysis import ReportDocument as ReportDocument
 from collection.models.analysis import ReportPart as ReportPart
 from collection.models.analysis import ReportSection as ReportSection
 from collection.models.analysis import RoundScore as RoundScore
+from collection.models.round_zero import RoundZero as RoundZero
 from collection.models.studies import Arm as Arm
 from collection.models.studies import Assignment as Assignment
 from collection.models.studies import Attempt as Attempt
