@@ -42,6 +42,7 @@ class NotYours(Refused):
         "attempt": gettext_noop("There is no such attempt."),
         "experiment": gettext_noop("There is no such experiment."),
         "example": gettext_noop("There is no such example."),
+        "import": gettext_noop("There is no such import."),
         "invitation": gettext_noop("This invitation is not valid (any more)."),
         "member": gettext_noop("There is no such member."),
         "report": gettext_noop("There is no such report."),

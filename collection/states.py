@@ -15,7 +15,8 @@ class ArmKind(StrEnum):
 
 
 class ExperimentState(StrEnum):
-    """``preparing``: the base model is being imported and scored. ``ended``: stopped early."""
+    """``preparing``: the base model is being imported and scored. ``ended``: stopped early. ``importing``: it comes out
+    of a release, is not whole yet, and nobody sees it."""
 
     DRAFT = "draft"
     PREPARING = "preparing"
@@ -23,6 +24,7 @@ class ExperimentState(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     ENDED = "ended"
+    IMPORTING = "importing"
 
 
 # Nothing is collected or trained in its loop any more.
@@ -89,8 +91,18 @@ class ReportState(StrEnum):
     FAILED = "failed"
 
 
+class ImportState(StrEnum):
+    """``refused``: something is wrong with the file; ``failed``: with the import. Nothing is stored in either case."""
+
+    DUE = "due"
+    WORKING = "working"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 E, R, A, T, X, V = ExperimentState, RoundState, AssignmentState, AttemptState, ExampleState, ValidationState
-P = ReportState
+P, I = ReportState, ImportState
 
 MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "experiment": {
@@ -100,6 +112,7 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         E.PAUSED: frozenset({E.RUNNING, E.FINISHED, E.ENDED}),
         E.FINISHED: frozenset(),
         E.ENDED: frozenset(),
+        E.IMPORTING: frozenset({E.FINISHED, E.ENDED}),
     },
     "round": {
         R.OPEN: frozenset({R.CLOSED, R.ENDED}),
@@ -139,5 +152,12 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         P.COMPUTING: frozenset({P.DONE, P.FAILED, P.DUE}),
         P.DONE: frozenset({P.DUE}),
         P.FAILED: frozenset({P.DUE}),
+    },
+    "import": {
+        I.DUE: frozenset({I.WORKING}),
+        I.WORKING: frozenset({I.DONE, I.REFUSED, I.FAILED, I.DUE}),
+        I.DONE: frozenset(),
+        I.REFUSED: frozenset(),
+        I.FAILED: frozenset({I.DUE}),
     },
 }
