@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collection', '0006_report'),
+        ('collection', '0007_release'),
     ]
 
     operations = [
