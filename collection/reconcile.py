@@ -41,6 +41,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
         _step(f"report {experiment}", lambda experiment=experiment: reports.note_changes(experiment))  # type: ignore[misc]
     _step("reclaim dead reports", reports.reclaim_dead)
     _step("reclaim dead imports", imports.reclaim_dead)
+    _step("discard what imports left", imports.discard_leftovers)
     _step("forget files of imports", imports.forget_files)
 
 

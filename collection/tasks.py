@@ -16,7 +16,7 @@ from modelserver.tasks import send_due
 
 @shared_task(name=RECONCILE, ignore_result=True)
 def reconcile() -> None:
-    """Move whatever is due, then send the runs, reports and imports that wait for a worker. Safe at any time, however often."""
+    """Move whatever is due, then send runs, reports and imports that wait for a worker. Safe at any time."""
     leave_sign(WORKER)
     reconciliation.reconcile(registry.model_client())
     send_due(expires_s=settings.RECONCILE_SECONDS)
