@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -17,22 +17,24 @@ import orjson
 from collection.export.choices import Choices
 from collection.export.columns import attempt_columns, example_columns
 from collection.export.formats import WRITERS, Canonical
+from collection.export.kept import Kept, LeftOut, left_out
 from collection.export.making import Making, plain_json
 from collection.export.parts import LINE, Beat, Parts, Table
 from collection.export.people import People
-from collection.export.rows import BATCH, Reading, Row, counted, first_split, iso
+from collection.export.rows import BATCH, Reading, counted, first_split, iso
 from collection.export.scanning import Scanner, merged
-from collection.export.study import FOLDER, StudyTables
-from collection.export.whole import whole
-from collection.models import Experiment, Round
+from collection.export.splits import Splits
+from collection.export.study import FOLDER, StudyTables, study_line
+from collection.export.whole import whole, write_whole
+from collection.models import Experiment, Release, Round
 
 FORMAT = "whetstone-release/1"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to build. ``decision`` is what somebody has said about findings, "" if nobody has; ``report`` gives the
-    files of the study's report by name."""
+    """What to build, and the scratch ``folder``. ``decision`` is what somebody has said about findings, "" if nobody
+    has; ``report`` gives the files of the study's report by name."""
 
     experiment: Experiment
     number: int
@@ -43,11 +45,6 @@ class Job:
     folder: Path
     report: Callable[[], Mapping[str, bytes]]
     beat: Beat
-
-    @property
-    def leaves_out(self) -> bool:
-        """Whether what the scan has found in is left out."""
-        return self.decision == "left_out"
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,12 @@ class Built:
     size: int
 
 
-@dataclass
-class LeftOut:
-    """The examples, attempts and contexts that are left out for what the scan has found in them."""
+def build(job: Job) -> Held | Built:
+    """Build a release as far as it can be built. The same job gives the same files, however often it was killed.
 
-    examples: set[str] = field(default_factory=set)
-    attempts: set[str] = field(default_factory=set)
-    contexts: set[int] = field(default_factory=set)
-
-    def has(self, table: Table, row: Row) -> bool:
-        """Whether a row is left out."""
-        return row["id"] in getattr(self, table) or row["context"] in self.contexts
+    Raises SharedPseudonym if it needs another salt, OSError if it cannot write, and whatever ``beat`` raises.
+    """
+    return _Build(job).run()
 
 
 class _Build:
@@ -93,51 +85,54 @@ class _Build:
         self.reading = Reading(job.experiment, job.as_of, frozenset(job.choices.states), self.people)
         self.parts = Parts(job.folder / "parts")
         self.tables: list[Table] = ["examples", "attempts"] if job.choices.attempts else ["examples"]
-        self.making = Making(job.folder / "final", job.folder / "notes")
         self.scanner = Scanner(self.reading)
+        self.making = Making(job.folder / "final", job.folder / "notes")
 
     def run(self) -> Held | Built:
         """All of it, but what is made already."""
         self._pin()
         self._read()
-        findings = merged(self.parts.note(item).findings for item in self.rounds)
-        findings = merged([findings, self.scanner.contexts()])
+        notes = [self.parts.note(item) for item in self.rounds]
+        findings = merged([*(note.findings for note in notes), self.scanner.contexts()])
         if findings["counts"] and not self.job.decision:
             return Held(findings)
-        left = self._left_out()
-        arms = list(self._canonical(left))
-        self._study(arms, left)
+        left = LeftOut()
+        if self.job.decision == Release.Findings.LEFT_OUT:
+            left = left_out(self.parts, self.rounds, self.tables, self.scanner.found_contexts())
+        writers = self.people.called({number for note in notes for number in note.people})
+        draws = {str(row["writer"]): str(row["draw"]) for row in writers}
+        kept = Kept(self.parts, self.rounds, self.reading, left, draws)
+        splits = kept.divide(self.choices.splits, lambda: self.job.beat("dividing", 0, 0))
+        arms, counts = self._canonical(kept)
+        self._study(writers, arms, left)
         for path in sorted((self.job.folder / "report").iterdir()):
             self.making.content(f"report/{path.name}", path.read_bytes())
         for name in self.choices.formats:
             for arm in arms:
                 WRITERS[name](arm, self.making)
-        self._about(findings, left)
-        sha256, size = self.making.manifest(self._facts())
+        self._about(splits, counts, findings, left)
+        sha256, size = self.making.manifest(self._facts(counts))
         return Built(self.making.folder, self.making.files, sha256, size)
 
     def _pin(self) -> None:
         """Take what goes on changing beside the rounds as it is now, for this release."""
         tables = StudyTables(self.job.experiment, self.rounds, self.choices.states, self.job.as_of)
-        names = ["contexts", "rounds", "versions", "test_sets", "evaluations", "round_scores", "curve"]
-        names += ["test_items"] if self.choices.test_items else []
         pinned = self.job.folder / FOLDER
-        for name in names:
+        for name in tables.names(self.choices.test_items):
             if not (pinned / f"{name}.jsonl").exists():
                 with whole(pinned / f"{name}.jsonl") as file:
                     for row in getattr(tables, name)():
-                        file.write(orjson.dumps(row, option=LINE))
+                        file.write(study_line(row))
         if not (pinned / "study.json").exists():
-            with whole(pinned / "study.json") as file:
-                file.write(plain_json(tables.study()))
+            write_whole(pinned / "study.json", plain_json(tables.study()))
         report = self.job.folder / "report"
         if not report.exists():
-            waiting = report.with_name("report.tmp")
-            shutil.rmtree(waiting, ignore_errors=True)
-            waiting.mkdir(parents=True)
+            coming = report.with_name(".report.tmp")
+            shutil.rmtree(coming, ignore_errors=True)
+            coming.mkdir(parents=True)
             for name, content in self.job.report().items():
-                (waiting / name).write_bytes(content)
-            waiting.rename(report)
+                (coming / name).write_bytes(content)
+            coming.rename(report)
 
     def _read(self) -> None:
         total = sum(counted(self.reading, item) for item in self.rounds)
@@ -152,90 +147,82 @@ class _Build:
                 self.parts.make(self.reading, item, self.tables, self.scanner, beat)
             done += self.parts.note(item).rows["examples"]
 
-    def _left_out(self) -> LeftOut:
-        left = LeftOut()
-        if self.job.leaves_out:
-            left.contexts = self.scanner.found_contexts()
-            for item in self.rounds:
-                if self.parts.note(item).found:
-                    for table in self.tables:
-                        found = getattr(left, table)
-                        found.update(row["id"] for is_found, row in self.parts.rows(item, table) if is_found)
-        return left
+    def _writing(self) -> None:
+        self.job.beat("writing", len(self.making.files), 0)
 
-    def _canonical(self, left: LeftOut) -> Iterator[Canonical]:
-        """Each arm's rows as they are released, made first: all other formats are made of them."""
+    def _canonical(self, kept: Kept) -> tuple[list[Canonical], list[dict[str, Any]]]:
+        """Each arm's rows as they are released, of which all other formats are made; and how many there are."""
         fields = [item.name for item in self.job.experiment.task.schema.fields]
+        columns = {"examples": example_columns(fields), "attempts": attempt_columns(fields)}
         published = "jsonl" in self.choices.formats
-        made = self.making if published else Making(self.job.folder / "canonical", self.job.folder / "canonical-notes")
-        folder = "jsonl/" if published else ""
+        making = self.making if published else Making(self.job.folder / "unasked", self.job.folder / "unasked-notes")
+        arms, counts = [], []
         for slug in self.choices.arms:
+            paths: dict[str, Path] = {}
             for table in self.tables:
-                made.file(f"{folder}{slug}/{table}.jsonl", partial(self._write, slug, table, left))
-            yield Canonical(
-                arm=slug,
-                examples=made.folder / f"{folder}{slug}/examples.jsonl",
-                attempts=made.folder / f"{folder}{slug}/attempts.jsonl" if self.choices.attempts else None,
-                example_columns=example_columns(fields),
-                attempt_columns=attempt_columns(fields),
-                labels=self.reading.labels,
-                beat=lambda: self.job.beat("writing", len(self.making.files), 0),
+                path = f"jsonl/{slug}/{table}.jsonl"
+                making.file(path, partial(self._write, slug, table, kept))
+                paths[table] = making.folder / path
+            counted = making.told[f"jsonl/{slug}/examples.jsonl"]["counts"]
+            counts += counted
+            arms.append(
+                Canonical(
+                    arm=slug,
+                    paths=paths,
+                    columns={table: columns[table] for table in self.tables},
+                    labels=self.reading.labels,
+                    splits=tuple(dict.fromkeys(item["split"] for item in counted)),
+                    beat=self._writing,
+                )
             )
-        self._counts = {slug: made.told[f"{folder}{slug}/examples.jsonl"]["counts"] for slug in self.choices.arms}
+        return arms, counts
 
-    def _write(self, slug: str, table: Table, left: LeftOut, file: BinaryIO) -> Mapping[str, Any]:
+    def _write(self, slug: str, table: Table, kept: Kept, file: BinaryIO) -> Mapping[str, Any]:
         rows, counts = 0, Counter[tuple[int, str, str]]()
         for item in self.rounds:
             if item.arm.slug != slug:
                 continue
-            self.job.beat("writing", len(self.making.files), 0)
-            note = self.parts.note(item)
-            if self._as_it_is(note.found, left):
-                # Nothing to take out and every row's split known: the part is a piece of the file.
+            self._writing()
+            if kept.is_whole(item):
                 with self.parts.path(item, table).open("rb") as part:
                     shutil.copyfileobj(part, file, 1 << 20)
+                note = self.parts.note(item)
                 rows += note.rows[table]
-                for state, count in note.states.items():
-                    counts[item.number, state, first_split(state)] += count
+                counts.update({(item.number, state, first_split(state)): n for state, n in note.states.items()})
                 continue
-            for index, (_, row) in enumerate(self.parts.rows(item, table)):
+            for index, row in enumerate(kept.rows(item, table)):
                 if index % BATCH == 0:
-                    self.job.beat("writing", len(self.making.files), 0)
-                if left.has(table, row):
-                    continue
-                if table == "attempts" and row["example"] in left.examples:
-                    row["example"] = None
+                    self._writing()
                 if table == "examples":
                     counts[item.number, row["state"], row["split"]] += 1
                 file.write(orjson.dumps(row, option=LINE))
                 rows += 1
-        plain = [
-            {"round": number, "state": state, "split": split, "examples": count}
+        named = [
+            {"arm": slug, "round": number, "state": state, "split": split, "examples": count}
             for (number, state, split), count in sorted(counts.items())
         ]
-        return {"rows": rows, "counts": plain if table == "examples" else []}
+        return {"rows": rows, "counts": named if table == "examples" else []}
 
-    def _as_it_is(self, found: int, left: LeftOut) -> bool:
-        return self.choices.splits.method == "none" and not found and not left.examples and not left.contexts
-
-    def _study(self, arms: list[Canonical], left: LeftOut) -> None:
+    def _study(self, writers: Sequence[Mapping[str, Any]], arms: Sequence[Canonical], left: LeftOut) -> None:
         """The files in ``study/``, less what is left out."""
         pinned = self.job.folder / FOLDER
         self.making.content("study/study.json", (pinned / "study.json").read_bytes())
         for path in sorted(pinned.glob("*.jsonl")):
             self.making.file(f"study/{path.name}", partial(_copied, path, left))
-        numbers = {number for item in self.rounds for number in self.parts.note(item).people}
-        writers = self.people.called(numbers)
-        if self.job.leaves_out:
+        if left:
             met = {name for arm in arms for name in _people_in(arm)}
             writers = [row for row in writers if row["writer"] in met]
-        lines = b"".join(orjson.dumps(row, option=LINE) for row in writers)
+        lines = b"".join(map(study_line, writers))
         self.making.content("study/writers.jsonl", lines, len(writers))
 
-    def _about(self, findings: dict[str, Any], left: LeftOut) -> None:
+    def _about(
+        self, splits: Splits, counts: Sequence[Mapping[str, Any]], findings: Mapping[str, Any], left: LeftOut
+    ) -> None:
         """What tells of the other files."""
-        splits = {"method": self.choices.splits.method, "seed": self.choices.splits.seed, "counts": self._counts}
-        self.making.content("splits.json", plain_json(splits))
+        divided: dict[str, Counter[str]] = {slug: Counter() for slug in self.choices.arms}
+        for item in counts:
+            divided[item["arm"]][item["split"]] += item["examples"]
+        self.making.content("splits.json", plain_json(splits.summary() | {"counts": divided}))
         privacy = {
             "found": findings["counts"],
             "decision": self.job.decision or None,
@@ -243,7 +230,7 @@ class _Build:
         }
         self.making.content("privacy.json", plain_json(privacy))
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         experiment = self.job.experiment
         return {
             "format": FORMAT,
@@ -252,39 +239,31 @@ class _Build:
             "as_of": iso(self.job.as_of),
             "choices": self.choices.to_plain(),
             "code": {"whetstone": version("whetstone")},
-            "counts": self._counts,
+            "counts": counts,
         }
-
-
-def build(job: Job) -> Held | Built:
-    """Build a release as far as it can be built. The same job gives the same files, however often it was killed.
-
-    Raises SharedPseudonym if it needs another salt, OSError if it cannot write, and whatever ``beat`` raises.
-    """
-    return _Build(job).run()
 
 
 def _copied(path: Path, left: LeftOut, file: BinaryIO) -> Mapping[str, Any]:
     rows = 0
     with path.open("rb") as source:
         for line in source:
-            row = orjson.loads(line)
-            if path.name == "contexts.jsonl" and row["position"] in left.contexts:
+            if path.name == "contexts.jsonl" and left.contexts and orjson.loads(line)["position"] in left.contexts:
                 continue
-            if path.name == "round_scores.jsonl" and left.examples:
-                kept = [
-                    pair for pair in zip(row["examples"], row["predicted"], strict=True) if pair[0] not in left.examples
-                ]
-                row["examples"], row["predicted"] = [key for key, _ in kept], [label for _, label in kept]
-                line = orjson.dumps(row, option=LINE)
-            file.write(line)
+            file.write(_scores_without(line, left) if path.name == "round_scores.jsonl" and left else line)
             rows += 1
     return {"rows": rows}
 
 
+def _scores_without(line: bytes, left: LeftOut) -> bytes:
+    row = orjson.loads(line)
+    kept = [pair for pair in zip(row["examples"], row["predicted"], strict=True) if pair[0] not in left.examples]
+    row["examples"], row["predicted"] = [key for key, _ in kept], [label for _, label in kept]
+    return study_line(row)
+
+
 def _people_in(arm: Canonical) -> Iterator[str]:
-    for row in arm.rows(arm.examples):
+    for row in arm.rows("examples"):
         yield row["writer"]
         yield from (vote["validator"] for vote in row["votes"])
-    if arm.attempts is not None:
-        yield from (row["writer"] for row in arm.rows(arm.attempts))
+    if "attempts" in arm.paths:
+        yield from (row["writer"] for row in arm.rows("attempts"))

@@ -67,5 +67,5 @@ def release_sha256(files: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def plain_json(value: object) -> bytes:
-    """JSON for people and programs."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """JSON for people and programs, the names sorted."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
