@@ -16,7 +16,8 @@ CARD_FILE = "README.md"
 def archive_of(experiment: Experiment, lineage: Lineage, repository: ModelRepository) -> Archive:
     """The files of a version in a folder, and a card that tells where it comes from.
 
-    Raises Conflict if the version came without its weights, or if the repository lacks the version or a file of it, holds another one, or does not answer.
+    Raises Conflict if the version came without its weights, and if the repository lacks it or a file of it, holds
+    another one, or does not answer.
     """
     version = lineage.version
     check_weights(version)

@@ -350,8 +350,8 @@ def test_an_import_that_was_killed_is_hidden_and_taken_away(release: Path, monke
         raise Killed
 
     before = [*counts(), User.objects.count(), Annotator.objects.count()]
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("collection.importing.studies.release.finish", killed)
+    monkeypatch.setattr("collection.importing.studies.release.finish", killed)
+    with pytest.raises(Killed):
         imported(release)
     admin = User.objects.create(username="admin", is_superuser=True)
     hidden = Experiment.objects.get(state="importing")
