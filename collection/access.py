@@ -15,7 +15,7 @@ from collection.errors import NotYours
 from collection.models import Experiment
 from collection.states import ExperimentState
 
-NOT_LAUNCHED = (ExperimentState.DRAFT, ExperimentState.PREPARING)
+NOT_LAUNCHED = (ExperimentState.DRAFT, ExperimentState.PREPARING, ExperimentState.IMPORTING)
 
 
 class Right(StrEnum):
@@ -67,7 +67,7 @@ def sees_console(annotator: Annotator, experiment: Experiment) -> bool:
 def granted(user: User, slug: str, right: Right) -> tuple[Experiment, frozenset[Right]]:
     """The experiment and all rights of somebody in it, if that right is one of them. Raises NotYours alike if not and
     if there is no such experiment."""
-    experiment = Experiment.objects.filter(slug=slug).select_related("task", "base_version").first()
+    experiment = _whole().filter(slug=slug).select_related("task", "base_version").first()
     if experiment is None or right not in (found := rights(user, experiment)):
         raise NotYours("experiment")
     return experiment, found
@@ -95,9 +95,14 @@ def may_create(user: User) -> bool:
 def visible(user: AbstractBaseUser) -> QuerySet[Experiment]:
     """The experiments at which somebody may look from the console."""
     if getattr(user, "is_superuser", False):
-        return Experiment.objects.all()
+        return _whole()
     studies = Membership.objects.filter(user_id=user.pk, role__in=_LOOKING).values("study")
-    return Experiment.objects.filter(key__in=studies)
+    return _whole().filter(key__in=studies)
+
+
+def _whole() -> QuerySet[Experiment]:
+    """All experiments but those that are still being built from a release."""
+    return Experiment.objects.exclude(state=ExperimentState.IMPORTING)
 
 
 def open_to(annotator: Annotator) -> QuerySet[Experiment]:

@@ -13,7 +13,7 @@ from django.db.models import Q
 from annotators.membership import Role, grant
 from collection.contexts import append_contexts
 from collection.errors import Conflict, Invalid
-from collection.models import Arm, Assignment, Experiment, Round, Task
+from collection.models import Arm, Assignment, Experiment, Round, RoundZero, Task
 from collection.nudges import nudge
 from collection.planning import LARGEST as LARGEST
 from collection.planning import THREE_ARMS as THREE_ARMS
@@ -84,12 +84,24 @@ def create(plan: Plan, owner: AbstractBaseUser | None = None) -> Experiment:
 
 
 def store_arms(experiment: Experiment, plan: Plan) -> None:
-    """Give a draft the arms of a plan that was checked, in place of any that it has. In the caller's transaction."""
+    """Give a draft the arms of a plan that was checked, in place of any that it has. In the caller's transaction.
+
+    An arm that keeps its name keeps the data that it starts with.
+    """
+    started = {
+        item.arm.slug: item for item in RoundZero.objects.filter(arm__experiment=experiment).select_related("arm")
+    }
     experiment.arms.all().delete()
-    Arm.objects.bulk_create(
+    made = Arm.objects.bulk_create(
         Arm(experiment=experiment, slug=slug, kind=kind, position=position)
         for position, (slug, kind) in enumerate(plan.arms)
     )
+    for arm in made:
+        kept = started.get(arm.slug)
+        if kept is not None:
+            RoundZero.objects.create(
+                arm=arm, sha256=kept.sha256, rows=kept.rows, name=kept.name, created_at=kept.created_at
+            )
 
 
 def store_contexts(experiment: Experiment, plan: Plan) -> None:

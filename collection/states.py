@@ -15,7 +15,8 @@ class ArmKind(StrEnum):
 
 
 class ExperimentState(StrEnum):
-    """``preparing``: the base model is being imported and scored. ``ended``: stopped early."""
+    """``preparing``: the base model is being imported and scored. ``ended``: stopped early. ``importing``: it comes out
+    of a release, is not whole yet, and nobody sees it."""
 
     DRAFT = "draft"
     PREPARING = "preparing"
@@ -23,6 +24,7 @@ class ExperimentState(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     ENDED = "ended"
+    IMPORTING = "importing"
 
 
 # Nothing is collected or trained in its loop any more.
@@ -89,8 +91,30 @@ class ReportState(StrEnum):
     FAILED = "failed"
 
 
+class ReleaseState(StrEnum):
+    """``held``: the scan has found something in its texts that a person must decide about. ``withdrawn``: its files
+    are gone; what it was stays on record."""
+
+    DUE = "due"
+    BUILDING = "building"
+    HELD = "held"
+    DONE = "done"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+
+class ImportState(StrEnum):
+    """``refused``: something is wrong with the file; ``failed``: with the import. Nothing is stored in either case."""
+
+    DUE = "due"
+    WORKING = "working"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 E, R, A, T, X, V = ExperimentState, RoundState, AssignmentState, AttemptState, ExampleState, ValidationState
-P = ReportState
+P, L, M = ReportState, ReleaseState, ImportState
 
 MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "experiment": {
@@ -100,6 +124,7 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         E.PAUSED: frozenset({E.RUNNING, E.FINISHED, E.ENDED}),
         E.FINISHED: frozenset(),
         E.ENDED: frozenset(),
+        E.IMPORTING: frozenset({E.FINISHED, E.ENDED}),
     },
     "round": {
         R.OPEN: frozenset({R.CLOSED, R.ENDED}),
@@ -139,5 +164,20 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         P.COMPUTING: frozenset({P.DONE, P.FAILED, P.DUE}),
         P.DONE: frozenset({P.DUE}),
         P.FAILED: frozenset({P.DUE}),
+    },
+    "release": {
+        L.DUE: frozenset({L.BUILDING, L.WITHDRAWN}),
+        L.BUILDING: frozenset({L.DONE, L.HELD, L.FAILED, L.DUE}),
+        L.HELD: frozenset({L.DUE, L.WITHDRAWN}),
+        L.FAILED: frozenset({L.DUE, L.WITHDRAWN}),
+        L.DONE: frozenset({L.WITHDRAWN}),
+        L.WITHDRAWN: frozenset(),
+    },
+    "import": {
+        M.DUE: frozenset({M.WORKING}),
+        M.WORKING: frozenset({M.DONE, M.REFUSED, M.FAILED, M.DUE}),
+        M.DONE: frozenset(),
+        M.REFUSED: frozenset(),
+        M.FAILED: frozenset({M.DUE}),
     },
 }

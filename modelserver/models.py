@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 from lifecycle.append_only import AppendOnly
 from lifecycle.models import Movable
@@ -30,7 +31,7 @@ class ModelVersion(AppendOnly, models.Model):
     data_sha256 = models.CharField(max_length=64, blank=True)
     data_rows = models.PositiveIntegerField(default=0)
     metrics = models.JSONField(default=dict)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["name", "version"], name="one_model_version")]

@@ -66,6 +66,11 @@ def running(slug: str = "study", contexts: Sequence[str] = CONTEXTS, **settings:
     """An experiment in state running, with round 1 of each of its three arms open."""
     made = draft(slug, contexts, **settings)
     move(made, ExperimentState.PREPARING)
+    return started(made)
+
+
+def started(made: Experiment) -> Experiment:
+    """An experiment that was prepared, in state running."""
     move(made, ExperimentState.RUNNING, base_version=base_version(made.task.schema.label_names))
     plan_study(made.key, [arm.slug for arm in made.arms.all()], made.seed)
     for arm in made.arms.all():

@@ -42,14 +42,16 @@ def preview_test_set(
     format: str,
     columns: Mapping[str, str] | None = None,
     *,
+    labels: Mapping[str, str] | None = None,
     experiment: Experiment | None = None,
     limits: Limits | None = None,
 ) -> TestSetPreview:
     """What a file of labelled rows has in it; nothing is stored.
 
-    ``columns`` maps fields and ``label`` to columns; what it leaves out is guessed. With an ``experiment``, rows with a
-    text that is one of its contexts are named. Raises Invalid on ``file``, ``format`` or ``columns.<field>``; what is
-    wrong with single rows, or a column that cannot be guessed, is among the preview's faults.
+    ``columns`` maps fields and ``label`` to columns; what it leaves out is guessed. ``labels`` says which label of the
+    task is meant where the file says something else. With an ``experiment``, rows with a text that is one of its
+    contexts are named. Raises Invalid on ``file``, ``format``, ``columns.<field>`` or ``labels.<word>``; what is wrong
+    with single rows, or a column that cannot be guessed, is among the preview's faults.
     """
     schema = task.schema
     stream = open_table(file, format, limits)
@@ -60,7 +62,7 @@ def preview_test_set(
         message = f"No column is called {name!r}. Please say which holds it: {named(stream.columns)}."
         findings.fault(Fault(1, "", message))
     known = known_fingerprints(experiment)
-    labels = _Labels(schema, mapping.get(LABEL, LABEL))
+    named_labels = _Labels(schema, mapping.get(LABEL, LABEL), labels or {})
     items: list[LabelledRow] = []
     seen: dict[str, LabelledRow] = {}
     for row in findings.readable(None if missing else list(mapping.values())):
@@ -70,7 +72,7 @@ def preview_test_set(
             findings.text(row, mapping[item.name], max_length=MAX_TEXT_CHARACTERS, as_found=True)
             for item in schema.fields
         ]
-        label = labels.of(row, findings)
+        label = named_labels.of(row, findings)
         written = tuple(text for text in texts if text is not None)
         if label is None or len(written) < len(texts):
             continue
@@ -82,7 +84,7 @@ def preview_test_set(
         if found is not None:
             findings.known(row.line, found)
         items.append(item)
-    labels.finish(findings)
+    named_labels.finish(findings)
     return TestSetPreview(**vars(findings.preview(task)), mapping=mapping, items=tuple(items))
 
 
@@ -140,11 +142,12 @@ def _create(slug: str, name: str, task: Task, kind: TestSet.Kind, rows: Sequence
 class _Labels:
     """Labels by name or title in any case. Numbers that say nothing to the task are one fault if there is no name."""
 
-    def __init__(self, schema: TaskSchema, column: str) -> None:
+    def __init__(self, schema: TaskSchema, column: str, meant: Mapping[str, str]) -> None:
         self._schema = schema
         self._column = column
         self._names = {label.title.strip().casefold(): label.name for label in reversed(schema.labels)}
         self._names |= {label.name.casefold(): label.name for label in schema.labels}
+        self._names |= {word.strip().casefold(): schema.check_label(f"labels.{word}", meant[word]) for word in meant}
         self._numbers: list[Fault] = []
         self._number_count = self._others = 0
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from annotators.models import Annotator
 from annotators.money import Money
@@ -67,7 +68,7 @@ class TestSet(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.IMPORTED)
     sha256 = models.CharField(max_length=64)
     rows = models.PositiveIntegerField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.rows} rows)"
@@ -142,7 +143,9 @@ class Experiment(Movable):
     fooling_bonus_minor = models.PositiveIntegerField(default=0)
     validation_pay_minor = models.PositiveIntegerField(default=0)
 
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The sha256 of the release that it was imported from; empty for what was collected here.
+    imported_from = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         constraints = [
@@ -154,7 +157,7 @@ class Experiment(Movable):
                 condition=Q(max_validations__gte=F("quorum")), name="experiment_quorum_can_be_reached"
             ),
             models.CheckConstraint(
-                condition=Q(state__in=("draft", "preparing", "ended")) | Q(base_version__isnull=False),
+                condition=Q(state__in=("draft", "preparing", "ended", "importing")) | Q(base_version__isnull=False),
                 name="experiment_runs_with_a_base_version",
             ),
         ]
@@ -204,7 +207,7 @@ class Round(Movable):
     model_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     training_run = models.ForeignKey(TrainingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     trained_version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    opened_at = models.DateTimeField(auto_now_add=True)
+    opened_at = models.DateTimeField(default=timezone.now, editable=False)
     closed_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True)
 
@@ -268,7 +271,7 @@ class Assignment(Movable):
     target_label = models.CharField(max_length=40, blank=True)
     skips = models.PositiveIntegerField(default=0)
     expires_at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         constraints = [
@@ -332,7 +335,7 @@ class Attempt(Movable):
     probabilities = models.JSONField(null=True, blank=True)
     fooled = models.BooleanField(null=True, blank=True)
     latency_ms = models.FloatField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     judged_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -371,7 +374,7 @@ class Example(Movable):
     # An expert's words, where an expert decided.
     ruling = models.TextField(blank=True)
     state = models.CharField(max_length=20, choices=_choices(ExampleState), default=ExampleState.PENDING)
-    submitted_at = models.DateTimeField(auto_now_add=True)
+    submitted_at = models.DateTimeField(default=timezone.now, editable=False)
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -409,7 +412,7 @@ class Validation(Movable):
     flagged = models.BooleanField(default=False)
     reason = models.TextField(blank=True)
     expires_at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     voted_at = models.DateTimeField(null=True, blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
 
@@ -462,7 +465,7 @@ class Evaluation(models.Model):
     balanced_accuracy = models.FloatField()
     predicted = models.JSONField()
     confidence = models.JSONField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model_version", "test_set"], name="one_evaluation_a_test_set")]
