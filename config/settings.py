@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "lifecycle",
     "annotators",
     "modelserver",
+    "backups",
     "collection",
 ]
 MIDDLEWARE = [
@@ -261,6 +262,10 @@ MODELSERVER_TOKEN = env.text("MODELSERVER_TOKEN", "")
 MODELSERVER_TIMEOUT_S = env.seconds("MODELSERVER_TIMEOUT_S", 30)
 MODEL_REPOSITORY_URL = env.text("MODEL_REPOSITORY_URL", f"file://{DATA_DIR / 'models'}")
 TRAINING_DATA_URL = env.text("TRAINING_DATA_URL", f"file://{DATA_DIR / 'data'}")
+# What `manage.py backup` keeps: all files at the URLs that these settings have, each under its store's name, and the
+# rows of all tables but some. Who was logged in, and when a process was last seen, says nothing about another site.
+BACKUP_STORES = {"models": "MODEL_REPOSITORY_URL", "data": "TRAINING_DATA_URL"}
+BACKUP_LEAVES_OUT = ("sessions.session", "lifecycle.sign")
 TRAINING_HEARTBEAT_SECONDS = env.seconds("TRAINING_HEARTBEAT_SECONDS", 5)
 TRAINING_DEADLINE_SECONDS = env.seconds("TRAINING_DEADLINE_SECONDS", 60)
 if TRAINING_DEADLINE_SECONDS < 2 * TRAINING_HEARTBEAT_SECONDS:
