@@ -9,6 +9,8 @@ from collection.models import (
     Evaluation,
     Example,
     Experiment,
+    ImportedWriter,
+    Release,
     Round,
     Task,
     TestItem,
@@ -30,3 +32,5 @@ show(Attempt, ("assignment", "index", "label", "state", "prediction", "fooled", 
 show(Example, ("round", "annotator", "label", "state", "submitted_at"), ("state",))
 show(Validation, ("example", "annotator", "state", "label", "flagged", "voted_at"), ("state", "flagged"))
 show(Evaluation, ("model_version", "test_set", "rows", "accuracy", "balanced_accuracy"), ("test_set",))
+show(Release, ("experiment", "number", "state", "as_of", "sha256", "size", "problem"), ("state",))
+show(ImportedWriter, ("experiment", "pseudonym"))

@@ -89,8 +89,20 @@ class ReportState(StrEnum):
     FAILED = "failed"
 
 
+class ReleaseState(StrEnum):
+    """``held``: the scan has found something in its texts that a person must decide about. ``withdrawn``: its files
+    are gone; what it was stays on record."""
+
+    DUE = "due"
+    BUILDING = "building"
+    HELD = "held"
+    DONE = "done"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+
 E, R, A, T, X, V = ExperimentState, RoundState, AssignmentState, AttemptState, ExampleState, ValidationState
-P = ReportState
+P, L = ReportState, ReleaseState
 
 MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "experiment": {
@@ -139,5 +151,13 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         P.COMPUTING: frozenset({P.DONE, P.FAILED, P.DUE}),
         P.DONE: frozenset({P.DUE}),
         P.FAILED: frozenset({P.DUE}),
+    },
+    "release": {
+        L.DUE: frozenset({L.BUILDING, L.WITHDRAWN}),
+        L.BUILDING: frozenset({L.DONE, L.HELD, L.FAILED, L.DUE}),
+        L.HELD: frozenset({L.DUE, L.WITHDRAWN}),
+        L.FAILED: frozenset({L.DUE, L.WITHDRAWN}),
+        L.DONE: frozenset({L.WITHDRAWN}),
+        L.WITHDRAWN: frozenset(),
     },
 }

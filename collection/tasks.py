@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from collection import analysis, reports
+from collection import analysis, releases, releasing, reports
 from collection import reconcile as reconciliation
 from collection.health import WORKER
 from collection.nudges import RECONCILE
@@ -16,15 +16,23 @@ from modelserver.tasks import send_due
 
 @shared_task(name=RECONCILE, ignore_result=True)
 def reconcile() -> None:
-    """Move whatever is due, then send the runs and reports that wait for a worker. Safe at any time, however often."""
+    """Move whatever is due, then send the runs, reports and releases that wait for a worker. Safe at any time."""
     leave_sign(WORKER)
     reconciliation.reconcile(registry.model_client())
     send_due(expires_s=settings.RECONCILE_SECONDS)
     for report in reports.due():
         analyse.apply_async((report.pk,), expires=settings.RECONCILE_SECONDS)
+    for wanted in releases.due():
+        release.apply_async((wanted.pk,), expires=settings.RECONCILE_SECONDS)
 
 
 @shared_task(name="collection.tasks.analyse", ignore_result=True)
 def analyse(report_id: int) -> None:
     """Compute a report that is due. Comes twice, late or for one that is done: does nothing."""
     analysis.analyse(report_id)
+
+
+@shared_task(name="collection.tasks.release", ignore_result=True)
+def release(release_id: int) -> None:
+    """Build a release that is due. Comes twice, late or for one that is done: does nothing."""
+    releasing.release(release_id)

@@ -23,6 +23,7 @@ def test_every_state_stands_in_its_table_and_leads_only_to_states_of_its_own() -
         "example": states.ExampleState,
         "validation": states.ValidationState,
         "report": states.ReportState,
+        "release": states.ReleaseState,
     }
     assert set(MOVES) == set(tables)
     for name, kind in [*tables.items(), ("run", RunState)]:

@@ -1,0 +1,121 @@
+"""Where finished releases lie: ``<root>/<study>/<number>/`` at any fsspec URL, each whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import fsspec
+from django.conf import settings
+from fsspec.implementations.local import LocalFileSystem
+
+from modelserver.durable import flush
+
+CHUNK_BYTES = 1 << 20
+MANIFEST = "release.json"
+ABANDONED_AFTER_S = 24 * 3600
+
+
+class DamagedFile(OSError):
+    """A file of a release is missing in the storage, or has another content than was released."""
+
+
+class ReleaseStorage:
+    """A folder at any fsspec URL. Paths within it are made by the program, never taken from data."""
+
+    def __init__(self, url: str) -> None:
+        self._filesystem, root = fsspec.url_to_fs(url)
+        self._root = root.rstrip("/")
+        self._local = isinstance(self._filesystem, LocalFileSystem)
+
+    def publish(self, folder: Path, paths: Sequence[str], place: str) -> None:
+        """Bring the files of a folder to a place; what a killed worker has left there is replaced.
+
+        On a local path the folder itself is moved there where that can be done, else copied, and appears at once.
+        Elsewhere the manifest comes last: what has none is no release. Raises OSError.
+        """
+        if self._local:
+            self._publish_local(folder, paths, Path(self._path(place)))
+            return
+        self.remove(place)
+        for path in [*(path for path in paths if path != MANIFEST), MANIFEST]:
+            self._filesystem.makedirs(f"{self._path(place)}/{path}".rpartition("/")[0], exist_ok=True)
+            self._filesystem.put_file(str(folder / path), f"{self._path(place)}/{path}")
+
+    def read(self, place: str, path: str, sha256: str) -> Iterator[bytes]:
+        """A file's content in chunks of at most CHUNK_BYTES, hashed as they are read.
+
+        Raises DamagedFile, at the latest after the last chunk, unless that was the very content.
+        """
+        hashed = hashlib.sha256()
+        try:
+            with self._filesystem.open(f"{self._path(place)}/{path}", "rb") as opened:
+                while chunk := opened.read(CHUNK_BYTES):
+                    hashed.update(chunk)
+                    yield chunk
+        except FileNotFoundError:
+            raise DamagedFile(f"{path} is missing in the storage") from None
+        if hashed.hexdigest() != sha256:
+            raise DamagedFile(f"{path} has another content than was released")
+
+    def remove(self, place: str) -> None:
+        """Take all files of a place away. Does nothing if there are none."""
+        target = self._path(place)
+        if self._local:
+            gone = _beside(Path(target))
+            with contextlib.suppress(FileNotFoundError):
+                Path(target).rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            self._filesystem.rm_file(f"{target}/{MANIFEST}")
+        if self._filesystem.exists(target):
+            self._filesystem.rm(target, recursive=True)
+
+    def _path(self, place: str) -> str:
+        return f"{self._root}/{place}"
+
+    def _publish_local(self, folder: Path, paths: Sequence[str], target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
+        coming, going = _beside(target), _beside(target)
+        try:
+            try:
+                folder.rename(coming)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                for path in paths:
+                    (coming / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(folder / path, coming / path)
+                    flush(coming / path)
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(going)
+            coming.rename(target)
+            flush(target.parent)
+        finally:
+            shutil.rmtree(coming, ignore_errors=True)
+            shutil.rmtree(going, ignore_errors=True)
+
+
+def release_storage() -> ReleaseStorage:
+    """The site's storage of releases."""
+    return ReleaseStorage(settings.RELEASES_URL)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half done."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < time.time() - ABANDONED_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)
