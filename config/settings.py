@@ -262,10 +262,6 @@ MODELSERVER_TOKEN = env.text("MODELSERVER_TOKEN", "")
 MODELSERVER_TIMEOUT_S = env.seconds("MODELSERVER_TIMEOUT_S", 30)
 MODEL_REPOSITORY_URL = env.text("MODEL_REPOSITORY_URL", f"file://{DATA_DIR / 'models'}")
 TRAINING_DATA_URL = env.text("TRAINING_DATA_URL", f"file://{DATA_DIR / 'data'}")
-# What `manage.py backup` keeps: all files at the URLs that these settings have, each under its store's name, and the
-# rows of all tables but some. Who was logged in, and when a process was last seen, says nothing about another site.
-BACKUP_STORES = {"models": "MODEL_REPOSITORY_URL", "data": "TRAINING_DATA_URL"}
-BACKUP_LEAVES_OUT = ("sessions.session", "lifecycle.sign")
 TRAINING_HEARTBEAT_SECONDS = env.seconds("TRAINING_HEARTBEAT_SECONDS", 5)
 TRAINING_DEADLINE_SECONDS = env.seconds("TRAINING_DEADLINE_SECONDS", 60)
 if TRAINING_DEADLINE_SECONDS < 2 * TRAINING_HEARTBEAT_SECONDS:
@@ -279,6 +275,10 @@ RELEASE_DEADLINE_SECONDS = env.seconds("RELEASE_DEADLINE_SECONDS", 600)
 TRAINING_MAX_ATTEMPTS = env.whole("TRAINING_MAX_ATTEMPTS", 3, 1, 100)
 TRAINING_BACKOFF_SECONDS = env.seconds("TRAINING_BACKOFF_SECONDS", 30, low=0)
 TRAINING_THREADS = env.whole("TRAINING_THREADS", 0, 0, 1024)
+# What `manage.py backup` keeps: all files at the URLs that these settings have, each under its store's name, and the
+# rows of all tables but some. Who was logged in, and when a process was last seen, says nothing about another site.
+BACKUP_STORES = {"models": "MODEL_REPOSITORY_URL", "data": "TRAINING_DATA_URL", "releases": "RELEASES_URL"}
+BACKUP_LEAVES_OUT = ("sessions.session", "lifecycle.sign")
 
 LOGGING = {
     "version": 1,

@@ -17,12 +17,23 @@ from annotators.ledger import credited
 from annotators.models import LedgerEntry
 from collection import assignment, drafts, sandbox
 from collection.importing.pending import keep
-from collection.models import Assignment, Example, Experiment, ReportPart, Round, RoundScore, Validation
+from collection.models import (
+    Assignment,
+    Example,
+    Experiment,
+    FilesToErase,
+    ImportedWriter,
+    ReportPart,
+    Round,
+    RoundScore,
+    Validation,
+)  # fmt: skip
 from collection.reconcile import reconcile
 from lifecycle.models import DoneRequest
 from modelserver import registry, runs
 from modelserver.wire import ModelRef
 from tests import factories
+from tests.collection import released
 from tests.modelserver.plain_artifacts import plain_artifact
 
 PAY = {"base_pay_minor": 30, "fooling_bonus_minor": 20, "validation_pay_minor": 5}
@@ -44,6 +55,9 @@ def make() -> Experiment:
     go_round(study)
     assert RoundScore.objects.exists()
     _work(study)
+    assert released.built(study, formats=["jsonl"]).state == "done"
+    ImportedWriter.objects.create(annotator=factories.person(), experiment=study, pseudonym="w1", draws={"0": "ff"})
+    FilesToErase.objects.create(experiment=study, since=timezone.now())
     report = factories.report(study)
     # Keys in an order that no database would choose.
     content = {"b": [0.1, 1e-7, 2**70, -1.5], "a": {"é 🐻": None}, "aa": True}

@@ -49,7 +49,7 @@ def refused(backup: Path, words: str) -> None:
     with pytest.raises(BackupError, match=words):
         restore(backup)
     assert filled() == {}
-    assert files() == {"models": {}, "data": {}}
+    assert files() == {"models": {}, "data": {}, "releases": {}}
 
 
 def test_it_would_have_been_restored(backup: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_site_with_rows_or_files_of_its_own_is_not_touched(backup: Path) -> No
     with pytest.raises(BackupError, match=r"not empty: it has auth.user \(1 row\), other.jsonl in data"):
         restore(backup)
     assert User.objects.get() == ben
-    assert files() == {"models": {}, "data": {"other.jsonl": b"mine"}}
+    assert files() == {"models": {}, "data": {"other.jsonl": b"mine"}, "releases": {}}
 
 
 def test_files_of_a_restore_that_was_killed_are_taken_up(backup: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_the_site_empty(backup: Path, monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="No space left"):
         restore(backup)
     assert filled() == {}
-    assert files() == {"models": {}, "data": {}}
+    assert files() == {"models": {}, "data": {}, "releases": {}}
 
 
 def test_a_database_that_was_never_migrated_is_said_to_be_one(backup: Path, monkeypatch: pytest.MonkeyPatch) -> None:

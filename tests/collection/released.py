@@ -66,5 +66,3 @@ def with_text(experiment: Experiment, text: str, arm: str = "static", **columns:
     Example.objects.filter(pk=example.pk).update(**{"state": "accepted", "decided_at": now, **columns})
     example.refresh_from_db()
     return example
-
-
