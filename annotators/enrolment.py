@@ -28,7 +28,8 @@ def name_publicly(annotator: Annotator, name: str) -> bool:
     """Show an annotator on leaderboards by this name, or by none if it is empty. False if somebody else has it."""
     try:
         with transaction.atomic():
-            Annotator.objects.filter(pk=annotator.pk).update(public_name=name)
+            # A request in flight gives nobody a name who was erased meanwhile.
+            Annotator.objects.filter(pk=annotator.pk, erased_at=None).update(public_name=name)
     except IntegrityError:
         return False
     annotator.public_name = name

@@ -26,6 +26,8 @@ class Annotator(models.Model):
     # The name on leaderboards; empty for everybody who has not asked to be named.
     public_name = models.CharField(max_length=30, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Since then nobody knows who this was (see annotators.erasure).
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

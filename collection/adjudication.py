@@ -25,7 +25,7 @@ OPEN_TO_EXPERTS = (ExampleState.PENDING, ExampleState.FLAGGED)
 
 def for_experts(experiment: Experiment) -> QuerySet[Example]:
     """Examples that an expert may decide, flagged ones first, then the oldest."""
-    undecided = Example.objects.filter(arm__experiment=experiment, state__in=OPEN_TO_EXPERTS)
+    undecided = Example.objects.filter(arm__experiment=experiment, state__in=OPEN_TO_EXPERTS, erased_at=None)
     return undecided.select_related("attempt", "arm", "round", "annotator").order_by("state", "submitted_at", "pk")
 
 
@@ -49,9 +49,12 @@ def adjudicate(
         with transaction.atomic():
             # The round's row first, as for handing out a slot; then the example's, as for counting votes.
             round_ = Round.objects.select_for_update().get(pk=example.round_id)
-            example.state = Example.objects.select_for_update().get(pk=example.pk).state
+            locked = Example.objects.select_for_update().get(pk=example.pk)
+            example.state = locked.state
             if example.state == outcome:
                 return example
+            if locked.erased_at is not None:
+                raise Conflict("erased", _("The text of this example was erased; nobody can judge it any more."))
             if example.state not in OPEN_TO_EXPERTS:
                 raise Conflict("decided", _("This example was decided already."))
             if outcome == ExampleState.ACCEPTED:

@@ -222,7 +222,7 @@ def _request_scores_on(experiment: Experiment, version: ModelVersion, rounds: li
 
 
 def _accepted_rows(round_: Round) -> list[Row]:
-    examples = Example.objects.filter(round=round_, state=ExampleState.ACCEPTED).order_by("pk")
+    examples = Example.objects.filter(round=round_, state=ExampleState.ACCEPTED, erased_at=None).order_by("pk")
     found = examples.values_list("key", "attempt__texts", "label")
     return [Row(str(key), tuple(texts), label) for key, texts, label in found]
 

@@ -58,7 +58,10 @@ FILTERS = tuple(field.name for field in dataclasses.fields(ExampleFilter))
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """An example as a list shows it. ``votes`` counts the votes that count, by label; ``flags`` those without one."""
+    """An example as a list shows it. ``votes`` counts the votes that count, by label; ``flags`` those without one.
+
+    Since ``erased_at`` there is no text of its writer's: the texts that the writer wrote are empty.
+    """
 
     key: uuid.UUID
     texts: tuple[str, ...]
@@ -71,6 +74,7 @@ class ExampleRow:
     flags: int
     writer: str
     submitted_at: dt.datetime
+    erased_at: dt.datetime | None
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class AttemptLine:
     created_at: dt.datetime
     judged_at: dt.datetime | None
     submitted: bool
+    erased_at: dt.datetime | None
 
 
 @dataclass(frozen=True)
@@ -340,8 +345,8 @@ def _window(places: list[dict[str, Any]], start: _Place, limit: int) -> list[int
 
 
 _COLUMNS = (
-    "pk", "key", "label", "state", "submitted_at", "attempt__fooled", "attempt__texts", "arm__slug", "round__number",
-    "annotator__key",
+    "pk", "key", "label", "state", "submitted_at", "erased_at", "attempt__fooled", "attempt__texts", "arm__slug",
+    "round__number", "annotator__key",
 )  # fmt: skip
 
 
@@ -374,6 +379,7 @@ def _rows(experiment: Experiment, values: list[dict[str, Any]]) -> tuple[Example
             flags=counts[row["pk"]].get("", 0),
             writer=pseudonym_of(experiment.key, row["annotator__key"]),
             submitted_at=row["submitted_at"],
+            erased_at=row["erased_at"],
         )
         for row in values
     )
@@ -402,6 +408,7 @@ def _attempt_line(attempt: Attempt, example: Example) -> AttemptLine:
         created_at=attempt.created_at,
         judged_at=attempt.judged_at,
         submitted=attempt.pk == example.attempt_id,
+        erased_at=attempt.erased_at,
     )
 
 

@@ -17,6 +17,7 @@ from collection import (
     validation,
 )
 from collection.beside import STUDIED, work_beside
+from collection.erased_files import erase_files
 from collection.importing.pending import forget_old_uploads
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
@@ -42,6 +43,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
     _step("reclaim dead runs", runs.reclaim_dead)
     _step("forget old requests", forget_old_requests)
     _step("forget old uploads", forget_old_uploads)
+    _step("erase files", lambda: erase_files(store))
     for experiment in Experiment.objects.filter(state=ExperimentState.PREPARING).select_related("task"):
         _step(f"prepare {experiment}", lambda experiment=experiment: preparation.prepare(experiment))  # type: ignore[misc]
     for experiment in Experiment.objects.filter(state__in=ACTIVE):

@@ -15,10 +15,12 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
+from annotators.models import Annotator
 from collection.analytics.sections import Section
 from collection.errors import Conflict
 from collection.models import (
     CurveVersion,
+    Example,
     Experiment,
     Report,
     ReportChart,
@@ -187,7 +189,7 @@ class StoredParts:
 
 
 def inputs_digest(experiment: Experiment) -> str:
-    """A digest of what a report is made of, as far as it changes when rounds and runs end."""
+    """A digest of what a report is made of, as far as it changes: when rounds and runs end, and people are erased."""
     rounds = Round.objects.filter(arm__experiment=experiment, state=RoundState.DONE).order_by("pk")
     curve = CurveVersion.objects.filter(round__arm__experiment=experiment).exclude(version=None)
     made_of = [
@@ -198,4 +200,10 @@ def inputs_digest(experiment: Experiment) -> str:
         list(experiment.test_sets.order_by("pk").values_list("pk", flat=True)),
         experiment.state in OVER,
     ]
+    erased = Annotator.objects.exclude(erased_at=None)
+    gone = erased.filter(enrolments__plan__study=experiment.key).count()
+    texts = Example.objects.filter(arm__experiment=experiment).exclude(erased_at=None).count()
+    if gone or texts:
+        # Reports name people by pseudonyms, and quote words.
+        made_of.append([gone, texts])
     return hashlib.sha256(repr(made_of).encode()).hexdigest()

@@ -54,27 +54,24 @@ def start_training(round_: Round, store: DataStore) -> None:
     assert experiment.base_version is not None
     data = training_data(round_, store)
     if data.file.rows == 0:
-        problem = "All examples are too close to a test set; there is nothing to train on."
+        problem = "All examples are too close to a test set, or erased; there is nothing to train on."
         move(round_, RoundState.FAILED, problem=problem)
         return
     source = _previous(round_) if experiment.start_from == Experiment.StartFrom.PREVIOUS else None
-    run = runs.request(
-        f"train:{experiment.key}:{round_.arm.slug}:{round_.number}",
-        experiment.key,
-        RunSpec(
-            kind="train",
-            labels=experiment.task.schema.label_names,
-            publish=ModelRef(f"{experiment.slug}-{round_.arm.slug}", round_.number),
-            source=(source or experiment.base_version).ref,
-            recipe=Recipe.from_dict(experiment.recipe),
-            seed=experiment.seed,
-            data_sha256=data.file.sha256,
-            data_rows=data.file.rows,
-            evaluate=files_to_score(experiment),
-        ),
+    spec = RunSpec(
+        kind="train",
+        labels=experiment.task.schema.label_names,
+        publish=ModelRef(f"{experiment.slug}-{round_.arm.slug}", round_.number),
+        source=(source or experiment.base_version).ref,
+        recipe=Recipe.from_dict(experiment.recipe),
+        seed=experiment.seed,
+        data_sha256=data.file.sha256,
+        data_rows=data.file.rows,
+        evaluate=files_to_score(experiment),
     )
+    run = runs.request(f"train:{experiment.key}:{round_.arm.slug}:{round_.number}", experiment.key, spec)
     if run.state == RunState.FAILED:
-        runs.retry(run)
+        runs.retry(run, spec)
     move(
         round_,
         RoundState.TRAINING,

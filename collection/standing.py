@@ -191,7 +191,9 @@ def inspirations(experiment: Experiment, arm: Arm, round_: Round) -> list[Exampl
     """
     if not experiment.inspiration:
         return []
-    earlier = Example.objects.filter(arm=arm, round__number__lt=round_.number, state=ExampleState.ACCEPTED)
+    earlier = Example.objects.filter(
+        arm=arm, round__number__lt=round_.number, state=ExampleState.ACCEPTED, erased_at=None
+    )
     if arm.shows_model:
         earlier = earlier.filter(attempt__fooled=True)
     keys = list(earlier.order_by("pk").values_list("pk", flat=True))

@@ -230,10 +230,12 @@ class _Tables:
 
     def _texts(self, context: int | None, texts: list[str]) -> dict[str, str]:
         written = [text for index, text in enumerate(texts) if index != self._context]
+        # What was erased is empty, and counts wherever it is not about the words.
+        text = "\n".join(written) if any(written) else ""
         return {
             "context": "" if context is None else str(context),
             "context_text": "" if self._context is None else texts[self._context],
-            "text": "\n".join(written),
+            "text": text,
         }
 
     def _pseudonym(self, annotator: Any) -> str:

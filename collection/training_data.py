@@ -1,5 +1,5 @@
 """What a version is trained on: what its arm started with and the accepted examples of its arm so far, less whatever is
-too close to a test set."""
+too close to a test set or was erased."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def trainable_rows(arm: Arm, number: int, store: DataStore) -> tuple[list[tuple[
     """The accepted examples of an arm's rounds up to one, each with its round's number, less those that are too close
     to a test set; and the keys of the latter. What the arm started with is its round 0."""
     examples = (
-        Example.objects.filter(arm=arm, round__number__lte=number, state=ExampleState.ACCEPTED)
+        Example.objects.filter(arm=arm, round__number__lte=number, state=ExampleState.ACCEPTED, erased_at=None)
         .order_by("pk")
         .values_list("round__number", "key", "attempt__texts", "label")
     )

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "lifecycle",
     "annotators",
     "modelserver",
+    "backups",
     "collection",
 ]
 MIDDLEWARE = [
@@ -276,6 +277,10 @@ RELEASE_DEADLINE_SECONDS = env.seconds("RELEASE_DEADLINE_SECONDS", 600)
 TRAINING_MAX_ATTEMPTS = env.whole("TRAINING_MAX_ATTEMPTS", 3, 1, 100)
 TRAINING_BACKOFF_SECONDS = env.seconds("TRAINING_BACKOFF_SECONDS", 30, low=0)
 TRAINING_THREADS = env.whole("TRAINING_THREADS", 0, 0, 1024)
+# What `manage.py backup` keeps: all files at the URLs that these settings have, each under its store's name, and the
+# rows of all tables but some. Who was logged in, and when a process was last seen, says nothing about another site.
+BACKUP_STORES = {"models": "MODEL_REPOSITORY_URL", "data": "TRAINING_DATA_URL", "releases": "RELEASES_URL"}
+BACKUP_LEAVES_OUT = ("sessions.session", "lifecycle.sign")
 
 LOGGING = {
     "version": 1,

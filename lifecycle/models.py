@@ -14,7 +14,8 @@ from lifecycle.append_only import AppendOnly
 class StateChange(AppendOnly, models.Model):
     """One legal move of one row, or a change of its other columns: then it goes from its state to the same state.
 
-    ``actor`` is empty when the system did it by itself.
+    ``actor`` is empty when the system did it by itself. The database lets nothing of a row be changed but ``detail``,
+    and that only to append_only.ERASED.
     """
 
     subject_type = models.CharField(max_length=60)

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models, transaction
 
+from lifecycle.append_only import ERASED
 from lifecycle.models import Movable, StateChange
 
 
@@ -37,6 +38,14 @@ def note(subject: Movable, *, detail: Mapping[str, Any], actor: AbstractBaseUser
     For a caller that has locked the row and changes it in the same transaction.
     """
     _write(subject, subject.state, subject.state, actor, detail)
+
+
+def erase_words(subjects: models.QuerySet[Any], names: str) -> None:
+    """Put lifecycle.append_only.ERASED in place of the details of events about some rows in which ``names`` stands."""
+    events = StateChange.objects.filter(
+        subject_type=subjects.model._meta.label_lower, subject_id__in=subjects.values("pk"), detail__has_key=names
+    )
+    events.update(detail=ERASED)
 
 
 def move(

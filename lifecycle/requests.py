@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 
 from lifecycle.models import DoneRequest
 
 KEPT = dt.timedelta(days=1)
+
+
+def forget_requests_of(user: AbstractBaseUser) -> None:
+    """Drop all answers that somebody was given."""
+    DoneRequest.objects.filter(user_id=user.pk).delete()
 
 
 def forget_old_requests() -> int:

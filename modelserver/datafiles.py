@@ -93,6 +93,18 @@ class DataStore:
             found = [json.loads(line) for line in file]
         return [Row(row["id"], tuple(row["texts"]), row["label"]) for row in found]
 
+    def remove(self, digest: str) -> None:
+        """Take a file away, and this machine's copy of it; one that is gone is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self._filesystem.rm_file(self._path(digest))
+        (self._cache / f"{digest}.jsonl").unlink(missing_ok=True)
+
+    def forget_removed(self) -> None:
+        """Delete this machine's copies of files that were taken away."""
+        for copy in self._cache.glob("*.jsonl"):
+            if not self._filesystem.exists(self._path(copy.stem)):
+                copy.unlink(missing_ok=True)
+
     def row_ids(self, digest: str) -> list[str]:
         """The ids of a stored file's rows, in their order. Raises WireError as ``fetch`` does."""
         with self.fetch(digest).open(encoding="utf-8") as file:

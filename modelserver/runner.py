@@ -103,6 +103,7 @@ def _carry_out(run: TrainingRun, folder: Path) -> None:
 
 def _job(spec: runs.RunSpec, folder: Path) -> Job:
     store = registry.data_store()
+    store.forget_removed()
     if spec.source is not None:
         parent = ModelVersion.objects.get(name=spec.source.name, version=spec.source.version)
         source = Source(artifact=str(registry.repository().fetch(spec.source)), manifest_sha256=parent.manifest_sha256)

@@ -233,9 +233,12 @@ def cancel(run: TrainingRun) -> None:
         move(run, RunState.CANCELLED, owner=None, ended_at=timezone.now())
 
 
-def retry(run: TrainingRun) -> None:
-    """Queue a failed run again with all its attempts. Raises IllegalMove or LostRace unless it is failed."""
-    move(run, RunState.QUEUED, attempts=0, not_before=None, ended_at=None)
+def retry(run: TrainingRun, spec: RunSpec | None = None) -> None:
+    """Queue a failed run again with all its attempts. ``spec`` is what it is to do if that is something else by now:
+    some of its data may have been erased. Raises IllegalMove or LostRace unless it is failed.
+    """
+    anew: dict[str, Any] = {} if spec is None else {"spec": spec.to_dict()}
+    move(run, RunState.QUEUED, attempts=0, not_before=None, ended_at=None, **anew)
 
 
 def reclaim_dead() -> int:

@@ -106,13 +106,13 @@ class Site:
 
     def manage(self, *arguments: str) -> str:
         """Run manage.py; gives its output."""
-        return self._python("manage.py", *arguments)
+        return self.python("manage.py", *arguments)
 
     def seed(self, slug: str, base_model: Path, people: int, **settings: object) -> list[Person]:
         """Make and launch an experiment, and people for it; waits until it runs."""
         usernames = [f"{slug}-{number}" for number in range(people)]
         plan = {"slug": slug, "base_model": str(base_model), "usernames": usernames, "settings": settings}
-        self._python("-m", "tests.seed", json.dumps({**plan, "password": PASSWORD}))
+        self.python("-m", "tests.seed", json.dumps({**plan, "password": PASSWORD}))
         wait_for(lambda: self.state(slug) == "running", f"{slug} to run")
         people = [Person(self.url, slug, username) for username in usernames]
         self.people += people
@@ -139,7 +139,8 @@ class Site:
         """The end of every log, to show when a test fails."""
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.folder.glob("*.log")))
 
-    def _python(self, *arguments: str) -> str:
+    def python(self, *arguments: str) -> str:
+        """Run Python in the site's environment; gives its output."""
         finished = subprocess.run(
             [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True
         )

@@ -76,7 +76,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 class Study:
     """One experiment. Arms are slug → kind (non-adversarial, static, dynamic), in their order; labels in theirs.
 
-    ``examples``: what was submitted and not retracted. ``text`` is what was written (fields joined by a line break),
+    ``examples``: what was submitted and not retracted. ``text`` is what was written (fields joined by a line break; ""
+    where it was erased since),
     ``context`` names the context ("" where the task has none), ``tries`` counts the texts up to this one, ``seconds``
     is active time of writing, ``cost`` what its writer earned, in minor units of ``currency``. ``fooled`` is empty and
     ``prediction`` "" where no model is shown.

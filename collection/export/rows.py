@@ -76,9 +76,9 @@ class Met:
 def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     """The examples of a round by the time of submission, then id, with the votes that had counted by ``as_of``.
 
-    A state is what it was then. What its writer has taken back since is left out all the same.
+    A state is what it was then. What its writer has taken back since, or what was erased, is left out all the same.
     """
-    found = Example.objects.filter(round=round_, submitted_at__lte=reading.as_of).exclude(state=ExampleState.RETRACTED)
+    found = _there(reading, round_).exclude(state=ExampleState.RETRACTED)
     changed = _changed_since(found, reading.as_of)
     ordered = found.order_by("submitted_at", "key").values_list("pk", "state")
     wanted = (number for number, state in _rows(ordered) if changed.get(number, state) in reading.states)
@@ -118,7 +118,7 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
 def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     """Every attempt of a round by the time of its lease, assignment and try; but what became of one that its writer
     has taken back. ``example`` names examples of the same reading alone."""
-    found = Attempt.objects.filter(assignment__round=round_, created_at__lte=reading.as_of)
+    found = Attempt.objects.filter(assignment__round=round_, created_at__lte=reading.as_of, erased_at=None)
     found = found.exclude(example__state=ExampleState.RETRACTED)
     examples = Example.objects.filter(round=round_)
     changed = _changed_since(examples, reading.as_of)
@@ -156,7 +156,11 @@ def first_split(state: str) -> str:
 
 def counted(reading: Reading, round_: Round) -> int:
     """How many examples of a round there are to read, in whichever state."""
-    return Example.objects.filter(round=round_, submitted_at__lte=reading.as_of).count()
+    return _there(reading, round_).count()
+
+
+def _there(reading: Reading, round_: Round) -> QuerySet[Example]:
+    return Example.objects.filter(round=round_, submitted_at__lte=reading.as_of, erased_at=None)
 
 
 _DECIDED = frozenset({ExampleState.ACCEPTED.value, ExampleState.REJECTED.value})

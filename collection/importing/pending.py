@@ -80,6 +80,12 @@ def finish(upload: PendingUpload, outcome: str) -> str:
     return PendingUpload.objects.filter(pk=upload.pk).values_list("outcome", flat=True).first() or outcome
 
 
+def forget_uploads_of(user: AbstractBaseUser) -> None:
+    """Drop all that somebody has sent and that waits."""
+    for upload in PendingUpload.objects.filter(user_id=user.pk).order_by("pk"):
+        _forget(upload)
+
+
 def forget_old_uploads() -> int:
     """Drop what has waited for a day, stored or not; returns how many."""
     old = PendingUpload.objects.filter(created_at__lt=timezone.now() - KEPT).order_by("pk")

@@ -7,6 +7,7 @@ from collection.models.analysis import ReportDocument as ReportDocument
 from collection.models.analysis import ReportPart as ReportPart
 from collection.models.analysis import ReportSection as ReportSection
 from collection.models.analysis import RoundScore as RoundScore
+from collection.models.erasure import FilesToErase as FilesToErase
 from collection.models.exchange import ImportedWriter as ImportedWriter
 from collection.models.exchange import Release as Release
 from collection.models.importing import DataImport as DataImport

@@ -337,6 +337,8 @@ class Attempt(Movable):
     latency_ms = models.FloatField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     judged_at = models.DateTimeField(null=True, blank=True)
+    # Since then what its writer wrote is gone.
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["assignment", "index"]
@@ -376,6 +378,8 @@ class Example(Movable):
     state = models.CharField(max_length=20, choices=_choices(ExampleState), default=ExampleState.PENDING)
     submitted_at = models.DateTimeField(default=timezone.now, editable=False)
     decided_at = models.DateTimeField(null=True, blank=True)
+    # As of its attempt: counted and paid as before, and in no training data and no release from then on.
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

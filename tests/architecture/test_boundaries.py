@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("annotators", "collection", "config", "lifecycle", "modelserver")
+PACKAGES = ("annotators", "backups", "collection", "config", "lifecycle", "modelserver")
 LONGEST = 500
 
 

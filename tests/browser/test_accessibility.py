@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from annotators.models import Annotator
 from collection import assignment, validation
+from collection.erasure import Texts, erase
 from collection.models import Assignment, Experiment, Round
 from modelserver.client import FakeModelClient
 from modelserver.models import TrainingRun
@@ -176,6 +177,9 @@ def states(
     )
     for path in ("/", STUDY, *(f"{STUDY}{page}" for page in console), "/account/tokens/"):
         yield path, staff, nothing
+    gone = factories.written(experiment, "static")
+    erase(gone.annotator, Texts.DROP)
+    yield f"{STUDY}examples/{gone.key}/", staff, nothing
 
 
 @pytest.mark.timeout(240)

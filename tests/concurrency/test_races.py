@@ -15,12 +15,14 @@ from django.db import connection
 from annotators.models import Enrolment, LedgerEntry
 from collection import assignment, submission, validation
 from collection.enrolment import enrol
-from collection.errors import NothingToDo
+from collection.erasure import Erased, Texts, erase
+from collection.errors import Conflict, NothingToDo
 from collection.importing.contexts import preview_contexts, store_contexts
-from collection.models import Arm, Assignment, Attempt, Context, Example, Round
+from collection.models import Arm, Assignment, Attempt, Context, Example, Round, Validation
 from collection.reconcile import reconcile
 from collection.states import ExampleState
 from lifecycle.models import StateChange
+from lifecycle.moves import LostRace
 from modelserver import runs
 from modelserver.datafiles import DataStore
 from modelserver.models import TrainingRun
@@ -198,3 +200,32 @@ def test_contexts_uploaded_many_times_at_once_are_there_once() -> None:
     assert sum(stored.added for stored in got) == 4, got
     positions = Context.objects.filter(experiment=experiment).values_list("position", flat=True)
     assert sorted(positions) == list(range(14))
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_somebody_erased_at_the_moment_of_submitting_nothing_stays(attempt: int) -> None:
+    experiment = factories.running(quota=9, quorum=1, max_validations=1, base_pay_minor=30, seed=attempt)
+    zoe, ben = factories.member_of(experiment, "dynamic"), factories.member_of(experiment, "dynamic")
+    ready = factories.written(experiment, "dynamic", zoe)
+    held = assignment.claim(experiment, zoe)
+    chosen = factories.attempted(held, factories.fooled(held), "He has a zeppelin.")
+    lease = validation.claim_validation(experiment, ben)
+    key = zoe.key
+    got = at_once(
+        lambda: erase(zoe, Texts.DROP),
+        lambda: submission.submit(held.key, zoe, chosen.key),
+        lambda: validation.vote(lease.key, ben, validation.Vote(ready.label)),
+        lambda: factories.attempted(held, factories.fooled(held), "She has a zeppelin."),
+        lambda: erase(zoe, Texts.DROP),
+    )
+    assert {type(item) for item in got} <= {Erased, Example, Validation, Attempt, Conflict, LostRace}
+    assert any(isinstance(item, Erased) for item in got), got
+    erase(zoe, Texts.DROP)
+    zoe.refresh_from_db()
+    assert zoe.key != key
+    assert not Attempt.objects.filter(texts__icontains="zeppelin").exists()
+    assert not Example.objects.filter(annotator=zoe, erased_at=None).exists()
+    assert not Assignment.objects.filter(annotator=zoe, state="leased").exists()
+    ready.refresh_from_db()
+    paid = LedgerEntry.objects.filter(annotator=zoe).count()
+    assert (ready.state, paid) in (("accepted", 1), ("retracted", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from collection.analytics import charts
@@ -46,7 +47,9 @@ _COMPARED = {
 
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
-    """The section ``data-quality``, about accepted examples."""
+    """The section ``data-quality``, about accepted examples; those whose texts were erased are none here."""
+    erased = study.examples["text"] == ""
+    study = replace(study, examples=study.examples[~erased])
     if study.accepted.empty:
         return Section("data-quality", _TITLE, limits=("There are no accepted examples yet.",))
     measured = measure(study, options, parts)
@@ -57,7 +60,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     shown = tuple(table for table in found if table.rows)
     findings = (*_told(arms), *_negations(labels), *_words(study, words), *_comparisons(arms))
     drawn = tuple(_charts(study, shown))
-    return Section("data-quality", _TITLE, findings, shown, drawn, tuple(_limits(study, options)))
+    return Section("data-quality", _TITLE, findings, shown, drawn, tuple(_limits(study, options, int(erased.sum()))))
 
 
 def _told(arms: Table) -> Iterator[str]:
@@ -146,7 +149,9 @@ def _any(table: Table, column: str) -> bool:
     return any(isinstance(item := row[column], Estimate) and item.value is not None for row in table.rows)
 
 
-def _limits(study: Study, options: Options) -> Iterator[str]:
+def _limits(study: Study, options: Options, erased: int) -> Iterator[str]:
+    if erased:
+        yield f"The words of {erased} submitted texts were erased: they are not in these figures."
     yield (
         "Readability, negations and complexity are made for English; for texts in another language they mean nothing. "
         "The study does not say what language its texts are in."

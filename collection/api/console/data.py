@@ -171,6 +171,7 @@ def _row(row: ExampleRow) -> dict[str, Any]:
         "flags": row.flags,
         "writer": row.writer,
         "submitted_at": iso(row.submitted_at),
+        "erased_at": iso(row.erased_at),
     }
 
 
@@ -189,6 +190,7 @@ def _attempt(item: AttemptLine) -> dict[str, Any]:
         "created_at": iso(item.created_at),
         "judged_at": iso(item.judged_at),
         "submitted": item.submitted,
+        "erased_at": iso(item.erased_at),
     }
 
 

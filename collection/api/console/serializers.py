@@ -271,7 +271,7 @@ class DecisionIn(Fields):
 
 
 class ExampleOut(Fields):
-    """People appear under pseudonyms."""
+    """People appear under pseudonyms. Since ``erased_at`` what the writer wrote is empty."""
 
     key = s.UUIDField()
     texts = s.ListField(child=s.CharField())
@@ -284,6 +284,7 @@ class ExampleOut(Fields):
     flags = s.IntegerField()
     writer = s.CharField()
     submitted_at = s.DateTimeField()
+    erased_at = s.DateTimeField(allow_null=True)
 
 
 class ExamplesOut(Fields):
@@ -307,6 +308,7 @@ class AttemptLineOut(Fields):
     created_at = s.DateTimeField()
     judged_at = s.DateTimeField(allow_null=True)
     submitted = s.BooleanField()
+    erased_at = s.DateTimeField(allow_null=True)
 
 
 class VoteLineOut(Fields):
