@@ -21,18 +21,24 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class TableShown:
-    """A table ready to be laid out: its head, its rows in words, and the methods that its figures name."""
+    """A table ready to be laid out: its head, its rows in words, and the methods that its figures name.
+
+    ``left_out`` counts the rows that a page does without; the table's CSV has them.
+    """
 
     table: Table
     rows: tuple[tuple[str, ...], ...]
     methods: tuple[str, ...]
+    left_out: int = 0
 
 
-def shown(table: Table) -> TableShown:
-    """A table in words."""
-    rows = tuple(tuple(worded(row.get(column.name), column.unit) for column in table.columns) for row in table.rows)
+def shown(table: Table, most: int | None = None) -> TableShown:
+    """A table in words, of ``most`` rows at most."""
+    rows = tuple(
+        tuple(worded(row.get(column.name), column.unit) for column in table.columns) for row in table.rows[:most]
+    )
     named = {cell.method: None for row in table.rows for cell in row.values() if isinstance(cell, Estimate)}
-    return TableShown(table, rows, tuple(name for name in named if name))
+    return TableShown(table, rows, tuple(name for name in named if name), len(table.rows) - len(rows))
 
 
 def csv_of(table: Table) -> str:
@@ -72,11 +78,11 @@ def html_of(
     )
 
 
-def laid_out(section: Section, pictures: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """What the templates show of a section; of each chart its drawing, where there is one."""
+def laid_out(section: Section, pictures: Mapping[tuple[str, str], str], most: int | None = None) -> dict[str, Any]:
+    """What the templates show of a section; of each chart its drawing, where there is one, of tables ``most`` rows."""
     return {
         "section": section,
-        "tables": [shown(table) for table in section.tables],
+        "tables": [shown(table, most) for table in section.tables],
         "charts": [
             # Drawn by ourselves from figures; Vega-Lite escapes the names in it.
             {"chart": chart, "svg": mark_safe(pictures.get((section.id, chart.id), ""))}  # noqa: S308

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collection.analytics.fits import Floats
 from collection.analytics.power import Design
 from collection.analytics.resampling import seed_variances
-from collection.analytics.scored import Scored, Sheet, sheets
+from collection.analytics.scores import BASE, Tested, tested_sets
 from collection.analytics.study import Study
 
 
@@ -29,7 +29,7 @@ def assumptions_of(study: Study) -> Design:
     }
     found["adversarial_arms"] = sum(study.shows_model(arm) for arm in study.arms)
     found |= _work(study)
-    largest = max(sheets(study), key=lambda sheet: len(sheet.clusters), default=None)
+    largest = max(tested_sets(study)[0], key=lambda tested: len(tested.clusters), default=None)
     if largest is not None and len(largest.clusters) > 1:
         found |= _errors(study, largest)
     return Design(**found, estimated=tuple(sorted(found)))
@@ -50,45 +50,49 @@ def intra_cluster_correlation(values: Floats, clusters: NDArray[np.int64]) -> fl
     return min(1.0, max(0.0, (between - within) / spread)) if spread > 0 else 0.0
 
 
-def _errors(study: Study, sheet: Sheet) -> dict[str, Any]:
-    contexts = int(sheet.clusters.max()) + 1
-    found: dict[str, Any] = {"test_rows": len(sheet.clusters), "contexts": max(2, contexts)}
-    pair = _compared(study, sheet)
+def _errors(study: Study, tested: Tested) -> dict[str, Any]:
+    found: dict[str, Any] = {"test_rows": len(tested.gold)}
+    if not tested.about_clusters:
+        found["contexts"] = max(2, int(tested.clusters.max()) + 1)
+    pair = _compared(study, tested)
     if not pair:
         return found
-    seeds = min(len(item.wrong) for item in pair)
-    rate = float(pair[0].wrong.mean())
-    found["seeds"] = seeds
+    wrong = [tested.wrong(at) for at in pair]
+    rate = float(wrong[0].mean())
+    found["seeds"] = min(map(len, wrong))
     if not 0 < rate < 1:
         return found
     found["base_error"] = rate
-    if seeds > 1:
-        found["seed_sd"] = float(
-            np.sqrt(max(0.0, float(np.mean([np.subtract(*seed_variances(item.wrong)) for item in pair]))))
-        )
-        found["seed_correlation"] = float(np.clip(np.mean([_agreement(item.wrong, item.wrong) for item in pair]), 0, 1))
+    if found["seeds"] > 1:
+        variance = float(np.mean([np.subtract(*seed_variances(item)) for item in wrong]))
+        found["seed_sd"] = float(np.sqrt(max(0.0, variance)))
+        found["seed_correlation"] = float(np.clip(np.mean([_agreement(item, item) for item in wrong]), 0, 1))
     if len(pair) == 2:
-        other = float(pair[1].wrong.mean())
-        difference = pair[0].wrong.mean(axis=0) - pair[1].wrong.mean(axis=0)
-        found["icc"] = intra_cluster_correlation(difference, sheet.clusters)
-        found["row_correlation"] = float(np.clip(_agreement(pair[0].wrong, pair[1].wrong), 0, 1))
+        other = float(wrong[1].mean())
+        difference = wrong[0].mean(axis=0) - wrong[1].mean(axis=0)
+        found["icc"] = intra_cluster_correlation(difference, tested.clusters)
+        found["row_correlation"] = float(np.clip(_agreement(*wrong), 0, 1))
         # With one seed nothing is known of it: versions of one arm agree at least as much as those of two.
         found.setdefault("seed_correlation", found["row_correlation"])
         found["row_correlation"] = min(found["row_correlation"], found["seed_correlation"])
-        found["full_after"] = max(1, round(pair[1].examples))
+        found["full_after"] = max(1, round(tested.trained[pair[1]].examples))
         if 0 < other < 1:
             found["reduction"] = 1 - other / rate
     return found
 
 
-def _compared(study: Study, sheet: Sheet) -> list[Scored]:
-    arms = list(dict.fromkeys(item.arm for item in sheet.scored))
-    if not arms:
+def _compared(study: Study, tested: Tested) -> list[int]:
+    """What is compared: places in ``tested.trained``, two where two arms have a round in common."""
+    places: dict[str, dict[int, int]] = {}
+    for at, item in enumerate(tested.trained):
+        if item.role != BASE:
+            places.setdefault(item.arm, {})[item.round] = at
+    if not places:
         return []
-    first = next((arm for arm in arms if not study.shows_model(arm)), arms[0])
-    others = [arm for arm in arms if arm != first]
+    first = next((arm for arm in places if not study.shows_model(arm)), next(iter(places)))
+    others = [arm for arm in places if arm != first]
     second = next((arm for arm in reversed(others) if study.arms[arm] == "dynamic"), others[-1] if others else None)
-    rounds = [{item.round: item for item in sheet.scored if item.arm == arm} for arm in (first, second) if arm]
+    rounds = [places[arm] for arm in (first, second) if arm]
     shared = set.intersection(*map(set, rounds))
     return [items[max(shared)] for items in rounds] if shared else [rounds[0][max(rounds[0])]]
 

@@ -16,7 +16,7 @@ from collection.analytics.gains import WINDOW, last_clear
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest
 from collection.analytics.returns import Returns, returns_of
-from collection.analytics.scored import Sheet, sheets
+from collection.analytics.scores import Tested, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.series import Series, series_of
 from collection.analytics.study import Study
@@ -35,28 +35,28 @@ _GAIN = f"Least-squares slope over the latest {WINDOW} rounds; percentile bootst
 
 @dataclass(frozen=True)
 class _Told:
-    sheet: Sheet
+    tested: Tested
     series: Series
     returns: Returns
 
     @property
     def row(self) -> dict[str, Cell]:
-        return {"test_set": self.sheet.name, "arm": self.series.arm}
+        return {"test_set": self.tested.name, "arm": self.series.arm}
 
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """Whether more examples still help, and where errors would end, per arm and test set."""
     told: list[_Told] = []
-    limits: list[str] = []
-    for sheet in sheets(study):
-        found = series_of(study, sheet, options.draws, options.seed)
+    known, limits = tested_sets(study)
+    for tested in known:
+        found = series_of(study, tested, options.draws, options.seed)
         if not found:
-            limits.append(f"No trained version was scored on {sheet.name} yet.")
+            limits.append(f"No trained version was scored on {tested.name} yet.")
         for series in found:
             if not (np.diff(series.n) > 0).all():
-                limits.append(f"{series.arm} on {sheet.name}: two rounds were trained on equally many examples.")
+                limits.append(f"{series.arm} on {tested.name}: two rounds were trained on equally many examples.")
                 continue
-            told.append(_Told(sheet, series, _returns(series, sheet, options, parts)))
+            told.append(_Told(tested, series, _returns(series, tested, options, parts)))
     if not len(study.test_items):
         limits.append("There is no test set with rows, and without one errors are not known.")
     limits.extend(_limits(told))
@@ -70,10 +70,10 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     )
 
 
-def _returns(series: Series, sheet: Sheet, options: Options, parts: Parts) -> Returns:
+def _returns(series: Series, tested: Tested, options: Options, parts: Parts) -> Returns:
     targets = _targets(float(series.errors[-1]))
     key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets)
-    name = f"returns-{sheet.slug}-{series.arm}"
+    name = f"returns-{tested.slug}-{series.arm}"
 
     def compute() -> dict[str, Any]:
         return dataclasses.asdict(
@@ -95,7 +95,7 @@ def _targets(error: float) -> list[float]:
 
 def _findings(item: _Told) -> list[str]:
     series, returns = item.series, item.returns
-    where, floor = f"{series.arm} on {item.sheet.name}", returns.floor
+    where, floor = f"{series.arm} on {item.tested.name}", returns.floor
     found = []
     if floor.value is not None and floor.low is not None and floor.high is not None:
         ends = f"between {floor.low:.1%} and {floor.high:.1%}"
@@ -130,13 +130,13 @@ def _limits(told: Sequence[_Told]) -> list[str]:
         "A floor or forecast holds if collecting goes on as before: the same kinds of writers, contexts and model.",
     ]
     for item in told:
-        where = f"{item.series.arm} on {item.sheet.name}"
+        where = f"{item.series.arm} on {item.tested.name}"
         if item.series.single:
             limits.append(
                 f"{where}: rounds with one training seed; intervals rest on test rows and scatter about the curve."
             )
-        if item.series.one_context:
-            limits.append(f"{where}: all test rows are of one context, so intervals leave out the choice of test rows.")
+        if item.tested.about_clusters:
+            limits.append(f"{where}: {item.tested.about_clusters}.")
         if item.returns.fitted is None:
             limits.append(f"{where}: too few rounds for a curve, {len(item.series.n)}.")
     return limits if told else []
@@ -283,7 +283,7 @@ def _error_rows(item: _Told) -> list[Mapping[str, Cell]]:
 def _charts(told: Sequence[_Told], arms: Sequence[str]) -> list[Chart]:
     series = charts.by_series("arm", "Arm", arms)
     found = []
-    for slug, name in dict.fromkeys((item.sheet.slug, item.sheet.name) for item in told):
+    for slug, name in dict.fromkeys((item.tested.slug, item.tested.name) for item in told):
         errors = charts.fitted(
             charts.axis("examples", "Examples trained on"),
             charts.axis("error", "Errors on the test set", share=True),

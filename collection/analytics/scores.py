@@ -121,6 +121,11 @@ class Tested:
         place = ("", 0) if round_ == 0 else (arm, round_)
         return next((at for at, item in enumerate(self.trained) if (item.arm, item.round) == place), None)
 
+    def wrong(self, group: int) -> NDArray[np.bool_]:
+        """What the versions of a group, which differ in their seed alone, got wrong [seeds, rows]."""
+        found: NDArray[np.bool_] = self.predicted[self.group == group] != self.gold
+        return found
+
     def rounds(self, arm: str) -> list[int]:
         """The rounds of the arm that have a scored version, the start (0) among them if it has."""
         return [item.round for item in self.trained if item.arm == arm or item.round == 0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from collection.analytics.fits import Floats
 from collection.analytics.resampling import drawn_errors
-from collection.analytics.scored import Sheet
+from collection.analytics.scores import Tested
 from collection.analytics.study import Study
 
 
@@ -18,7 +18,7 @@ class Series:
 
     ``n`` is the examples trained on, above 0: the base version, at 0 examples, is left out, where a power law has no
     value. ``hours`` is all work of annotators up to the round, NaN where it is not known. ``single`` tells that some
-    round has one training seed, ``one_context`` that the test rows cannot be redrawn.
+    round has one training seed.
     """
 
     arm: str
@@ -29,31 +29,29 @@ class Series:
     draws: Floats
     hours: Floats
     single: bool
-    one_context: bool
 
 
-def series_of(study: Study, sheet: Sheet, draws: int, seed: int) -> list[Series]:
+def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Series]:
     """A series for each arm that has a version scored on the test set and trained on anything."""
     found = []
     for arm in study.arms:
-        scored = sorted(
-            (item for item in sheet.scored if item.arm == arm and item.examples > 0), key=lambda x: x.examples
-        )
-        if not scored:
+        own = [(at, item) for at, item in enumerate(tested.trained) if item.arm == arm and item.examples > 0]
+        if not own:
             continue
-        errors, drawn = drawn_errors([item.wrong for item in scored], sheet.clusters, draws, seed)
+        own.sort(key=lambda place: place[1].examples)
+        wrong, trained = [tested.wrong(at) for at, _ in own], [item for _, item in own]
+        errors, drawn = drawn_errors(wrong, tested.clusters, draws, seed)
         worked = _hours(study, arm)
         found.append(
             Series(
                 arm=arm,
-                test_rows=len(sheet.clusters),
-                rounds=tuple(item.round for item in scored),
-                n=np.array([item.examples for item in scored]),
+                test_rows=len(tested.clusters),
+                rounds=tuple(item.round for item in trained),
+                n=np.array([item.examples for item in trained]),
                 errors=errors,
                 draws=drawn,
-                hours=np.array([worked.get(item.round, np.nan) for item in scored]),
-                single=any(len(item.wrong) == 1 for item in scored),
-                one_context=int(sheet.clusters.max()) == 0,
+                hours=np.array([worked.get(item.round, np.nan) for item in trained]),
+                single=any(len(seeds) == 1 for seeds in wrong),
             )
         )
     return found

@@ -18,6 +18,9 @@ from collection.models import Report, ReportChart, ReportDocument, ReportSection
 from collection.pages.people import looked_at, looked_at_with
 from collection.printing import csv_of, html_of, laid_out
 
+# Of a table on a page: thousands of rows are nothing to read, and slow to lay out.
+MOST_ROWS = 200
+
 
 @login_required
 @never_cache
@@ -38,7 +41,7 @@ def report(request: HttpRequest, slug: str, section: str = "") -> HttpResponse:
         "runs": Right.RUN in held and experiment.base_version_id is not None,
         "report": standing,
         "sections": sections,
-        "laid": laid_out(Section.from_plain(wanted.content), {}) if wanted else None,
+        "laid": laid_out(Section.from_plain(wanted.content), {}, MOST_ROWS) if wanted else None,
     }
     return render(request, "collection/report.html", page)
 

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import linregress
 
 from benchmarks.coverage_cases.returns import CASES
+from collection.analytics import scores
 from collection.analytics.fits import fit
 from collection.analytics.forecasts import examples_to_reach, within
 from collection.analytics.gains import gains, last_clear
@@ -19,7 +20,6 @@ from collection.analytics.parts import afresh
 from collection.analytics.resampling import drawn_errors
 from collection.analytics.returns import returns_of
 from collection.analytics.returns_section import section
-from collection.analytics.scored import sheets
 from collection.analytics.sections import Cell, Options, Section
 from collection.analytics.series import series_of
 from collection.analytics.study import Study, table
@@ -116,7 +116,7 @@ def test_the_section_tells_of_every_arm_and_its_figures_hold_the_truth(told: Sec
 
 def test_gain_per_hour_counts_writing_and_votes() -> None:
     study = curved_study(rounds=3, seeds=2, seconds=1800)
-    series = series_of(study, next(sheets(study)), 50, 0)[0]
+    series = series_of(study, scores.tested_sets(study)[0][0], 50, 0)[0]
     # Four texts and eight votes of half an hour each round.
     assert series.hours.tolist() == [6, 12, 18]
 

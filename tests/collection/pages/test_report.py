@@ -58,6 +58,17 @@ def test_a_table_as_csv_has_each_part_of_an_estimate_and_no_formula(owner: Clien
     assert (rows[1]["arm"], rows[1]["mer"], rows[1]["mer_low"]) == ("'=1+1", "", "")
 
 
+def test_a_long_table_is_cut_on_its_page_and_whole_in_its_file(owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = owner.get(f"{URL}collection/").content.decode()
+    assert "=1+1" in page
+    assert "more are in the CSV" not in page
+    monkeypatch.setattr("collection.pages.report.MOST_ROWS", 1)
+    page = owner.get(f"{URL}collection/").content.decode()
+    assert "The first 1 rows are shown; 1 more are in the CSV." in page
+    assert "=1+1" not in page
+    assert "=1+1" in owner.get(f"{URL}collection/mer.csv").content.decode()
+
+
 def test_the_printed_report_needs_nothing_else_and_runs_nothing(owner: Client) -> None:
     answer = owner.get(f"{URL}print/")
     page = answer.content.decode()
