@@ -4,7 +4,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import labelstudio, session, views
-from collection.api.console import data, experiments, library, people, power, report, steering, versions
+from collection.api.console import data, experiments, imports, library, people, power, report, steering, versions
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
@@ -21,6 +21,7 @@ one_experiment = [
     path("actions/", steering.ActionsView.as_view()),
     path("health/", experiments.HealthView.as_view()),
     path("events/", experiments.EventsView.as_view()),
+    path("round-zero/", imports.RoundZeroView.as_view()),
     path("contexts/", data.ContextsView.as_view()),
     path("examples/", data.ExamplesView.as_view()),
     path("examples/<uuid:key>/", data.ExampleDetailView.as_view()),
@@ -66,6 +67,8 @@ urlpatterns = [
     path("console/tasks/<slug:slug>/", library.TaskView.as_view()),
     path("console/test-sets/", library.TestSetsView.as_view()),
     path("console/test-sets/upload/", data.TestSetUploadView.as_view()),
+    path("console/imports/", imports.ImportsView.as_view(), name="api-imports"),
+    path("console/imports/<uuid:key>/", imports.ImportView.as_view()),
     path("console/power/", power.PowerView.as_view()),
     path("console/experiments/check/", steering.CheckView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),

@@ -17,9 +17,9 @@ from annotators import membership
 from annotators.enrolment import annotator_of
 from annotators.membership import Role
 from annotators.models import ApiToken
-from collection import assignment, submission, validation
+from collection import assignment, imports, submission, validation
 from collection.importing.pending import keep
-from collection.models import Experiment
+from collection.models import DataImport, Experiment
 from modelserver.client import FakeModelClient
 from tests import factories
 
@@ -31,7 +31,7 @@ ROLES = ("stranger", "outsider", "annotator", "validator", "researcher", "owner"
 EVERYBODY, LOGGED_IN = "yyyyyyyy", "lyyyyyyy"
 WRITES, VALIDATES = "l-y-----", "l-yy----"
 LOOKS, MANAGES, MINE = "l---yyy-", "l----yy-", "l-y-----"
-SITE = "l------y"
+SITE, IMPORTS = "l------y", "l---yyyy"
 V1 = "api/v1/"
 E = V1 + "console/experiments/<slug:slug>/"
 S = "studies/<slug:slug>/"
@@ -58,6 +58,13 @@ MATRIX: dict[str, str] = {
     # An upload that waits is its sender's alone.
     "GET test-sets/<uuid:key>/": "l------y",
     "POST test-sets/<uuid:key>/": "l------y",
+    "GET imports/": IMPORTS,
+    "POST imports/": IMPORTS,
+    "GET imports/<uuid:key>/": "l------y",
+    f"GET {S}round-zero/": LOOKS,
+    f"POST {S}round-zero/": LOOKS,
+    f"GET {S}round-zero/<uuid:key>/": "l----y--",
+    f"POST {S}round-zero/<uuid:key>/": "l----y--",
     f"GET {S}contexts/": LOOKS,
     f"POST {S}contexts/": LOOKS,
     f"GET {S}contexts/<uuid:key>/": "l----y--",
@@ -153,6 +160,12 @@ MATRIX: dict[str, str] = {
     f"POST {E}copy/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/extend/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/close/": LOOKS,
+    f"GET {V1}console/imports/": IMPORTS,
+    f"POST {V1}console/imports/": IMPORTS,
+    f"GET {V1}console/imports/<uuid:key>/": "l------y",
+    f"GET {E}round-zero/": LOOKS,
+    f"POST {E}round-zero/": LOOKS,
+    f"DELETE {E}round-zero/": LOOKS,
     f"GET {E}contexts/": LOOKS,
     f"POST {E}contexts/": LOOKS,
     f"GET {E}examples/": LOOKS,
@@ -267,6 +280,10 @@ class World:
             "assignments": self.held.key, "examples": self.example.key, "validations": self.lease.key,
             "tokens": token.key, "invitations": invitation.key,
             "contexts": keep(people["owner"], io.BytesIO(b"A text."), "", self.experiment).key,
+            "imports": imports.ask(
+                people["other"], DataImport.Kind.RELEASE, io.BytesIO(b"PK"), "release.zip"
+            ).key,
+            "round-zero": keep(people["owner"], io.BytesIO(b"premise,label"), "", self.experiment).key,
             "test-sets": keep(people["other"], io.BytesIO(b"premise,label"), "").key,
         }  # fmt: skip
         assert first
