@@ -20,7 +20,7 @@ CONTEXTS = 200
 LABELS = ("entailment", "not_entailment")
 BATCH = 20_000
 _WORDS = [
-    *("dog", "ladder", "harbour", "window", "sleeps", "runs", "Österreich", "never", "often", "reads", "the", "a", "of"),
+    *("dog", "ladder", "harbour", "window", "sleeps", "runs", "Österreich", "never", "often", "reads", "the", "of"),
     *(f"word{number}" for number in range(400)),
 ]  # fmt: skip
 

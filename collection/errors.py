@@ -45,6 +45,8 @@ class NotYours(Refused):
         "import": gettext_noop("There is no such import."),
         "invitation": gettext_noop("This invitation is not valid (any more)."),
         "member": gettext_noop("There is no such member."),
+        "file": gettext_noop("There is no such file."),
+        "release": gettext_noop("There is no such release."),
         "report": gettext_noop("There is no such report."),
         "round": gettext_noop("There is no such round."),
         "upload": gettext_noop("There is no such upload (any more)."),

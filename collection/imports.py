@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 import shutil
 import tempfile
 import uuid
@@ -23,12 +22,15 @@ from collection.errors import Invalid, NotYours
 from collection.importing.faults import FileFault
 from collection.importing.lines import pieces
 from collection.importing.rows import Limits
+from collection.importing.studies.discarding import discard_study
 from collection.models import DataImport, Experiment, Task
 from collection.nudges import nudge
-from collection.states import ImportState
+from collection.states import ExperimentState, ImportState
 from lifecycle.moves import LostRace, move, record
 
 AT_ONCE = 1
+# Nothing is tried again: whoever has mended what was wrong asks anew.
+_OVER = (ImportState.DONE, ImportState.REFUSED, ImportState.FAILED)
 # The option of an import whose file lies where a command was told, instead of being kept.
 PATH = "path"
 _LONGEST_NAME = 200
@@ -83,7 +85,7 @@ def begin(
     task: Task | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> DataImport:
-    """An import of a file or folder that lies here, which its caller carries out at once. Raises Invalid on ``file``."""
+    """An import of a file or folder that lies here, for its caller to carry out. Raises Invalid on ``file``."""
     if not path.exists():
         raise Invalid("file", f"There is no {path}.")
     with transaction.atomic():
@@ -140,7 +142,7 @@ def heartbeat(taken: DataImport, **progress: Any) -> None:
 
 
 def reclaim_dead() -> None:
-    """working → due, where the worker has given no sign for IMPORT_DEADLINE_SECONDS; → failed, where it was a command."""
+    """working → due, where a worker has given no sign for IMPORT_DEADLINE_SECONDS; → failed, where a command has not."""
     silent = timezone.now() - dt.timedelta(seconds=settings.IMPORT_DEADLINE_SECONDS)
     for item in DataImport.objects.filter(state=ImportState.WORKING, heartbeat_at__lt=silent):
         sign = {"heartbeat_at": item.heartbeat_at}
@@ -149,6 +151,41 @@ def reclaim_dead() -> None:
             move(item, ImportState.FAILED, where=sign, problem=problem, ended_at=timezone.now())
         else:
             move(item, ImportState.DUE, where=sign)
+
+
+def building(taken: DataImport, experiment: Experiment, task: Task | None) -> None:
+    """Note the hidden experiment that a release becomes, and its task if that was made for it. In the transaction that
+    makes them. Raises LostRace."""
+    mine_ = DataImport.objects.filter(pk=taken.pk, state=ImportState.WORKING, owner=taken.owner)
+    if mine_.update(heartbeat_at=timezone.now(), made=experiment, task=task) != 1:
+        raise LostRace(f"{taken} is carried out by somebody else")
+    taken.made, taken.task = experiment, task
+
+
+def discard(given_up: DataImport) -> None:
+    """Take away what an import has stored of a release, if it was given up before that was whole."""
+    experiment, task = given_up.made, given_up.task
+    if experiment is None or experiment.state != ExperimentState.IMPORTING:
+        return
+
+    def sign() -> None:
+        DataImport.objects.filter(pk=given_up.pk).update(heartbeat_at=timezone.now())
+
+    discard_study(experiment, sign, unlink=lambda: _unlink(given_up))
+    if task is not None and not task.experiments.exists() and not task.test_sets.exists():
+        task.delete()
+
+
+def discard_leftovers() -> None:
+    """Take away what imports have left that were given up by a process that died."""
+    over = DataImport.objects.filter(state__in=(ImportState.REFUSED, ImportState.FAILED))
+    for item in over.filter(made__state=ExperimentState.IMPORTING).select_related("made", "task"):
+        discard(item)
+
+
+def _unlink(given_up: DataImport) -> None:
+    DataImport.objects.filter(pk=given_up.pk).update(made=None, task=None)
+    given_up.made = given_up.task = None
 
 
 def finish(taken: DataImport, outcome: str) -> None:
@@ -199,7 +236,7 @@ def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
 
 def forget_files() -> None:
     """Drop the kept files of imports that are over."""
-    over = DataImport.objects.filter(state__in=(ImportState.DONE, ImportState.REFUSED), size__isnull=False)
+    over = DataImport.objects.filter(state__in=_OVER, size__isnull=False)
     for item in over.filter(ended_at__gte=timezone.now() - dt.timedelta(days=1)):
         _forget_file(item)
     # Asked for by somebody whose process died while it kept the file.
@@ -214,7 +251,7 @@ def _take(item: DataImport) -> None:
 
 
 def _cut(name: str) -> str:
-    return os.path.basename(name).encode("utf-8", "replace").decode()[-_LONGEST_NAME:]
+    return Path(name).name.encode("utf-8", "replace").decode()[-_LONGEST_NAME:]
 
 
 def _forget_file(item: DataImport) -> None:

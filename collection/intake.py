@@ -15,8 +15,10 @@ from collection.importing.contexts import preview_contexts, store_contexts
 from collection.importing.faults import Faulty, check_preview
 from collection.importing.round_zero import preview_round_zero, store_round_zero
 from collection.importing.rows import Limits
+from collection.importing.studies.release import Progress, import_release
 from collection.importing.test_sets import preview_test_set, store_test_set
-from collection.models import DataImport, TestSet
+from collection.models import DataImport, Experiment, TestSet
+from collection.states import ImportState
 from collection.training_data import trainable_rows
 from lifecycle.moves import LostRace
 from modelserver import registry
@@ -46,10 +48,15 @@ def carry_out_taken(taken: DataImport) -> None:
         imports.refuse(taken, error.message, error.faults, error.count)
     except Refused as error:
         imports.refuse(taken, str(error))
+    except OSError as error:
+        # A full disk, or a storage that does not answer.
+        imports.fail(taken, f"Nothing was stored: {error}.")
     except Exception as error:
         # The boundary of work on people's files: whatever it meets is told, and the worker goes on.
         log.exception("%s failed", taken)
         imports.fail(taken, f"{type(error).__name__}: {error}")
+    if taken.state in (ImportState.REFUSED, ImportState.FAILED):
+        imports.discard(taken)
 
 
 def _contexts(taken: DataImport, path: Path, scratch: Path) -> None:
@@ -115,11 +122,34 @@ def _test_set(taken: DataImport, path: Path, scratch: Path) -> None:
         imports.finish(taken, f"The test set {made.slug} has {made.rows:,} rows.")
 
 
+def _release(taken: DataImport, path: Path, scratch: Path) -> None:
+    # What an earlier try has left, that was killed.
+    imports.discard(taken)
+
+    def made(experiment: Experiment, task_made: bool) -> None:
+        imports.building(taken, experiment, experiment.task if task_made else None)
+
+    import_release(
+        path,
+        scratch,
+        taken.options.get("slug"),
+        taken.user,
+        registry.data_store(),
+        settings.LARGEST_IMPORT_BYTES,
+        Progress(
+            sign=lambda **progress: imports.heartbeat(taken, **progress),
+            made=made,
+            whole=lambda _, outcome: imports.finish(taken, outcome),
+        ),
+    )
+
+
 def _limits() -> Limits:
     return Limits(bytes=min(LARGEST_TABLE, settings.LARGEST_IMPORT_BYTES), rows=MOST_ROWS)
 
 
 _KINDS: Mapping[DataImport.Kind, Callable[[DataImport, Path, Path], None]] = {
+    DataImport.Kind.RELEASE: _release,
     DataImport.Kind.CONTEXTS: _contexts,
     DataImport.Kind.ROUND_ZERO: _round_zero,
     DataImport.Kind.TEST_SET: _test_set,

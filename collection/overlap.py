@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
-from collection.texts import same_form
+from collection.texts import NEARLY, grams, padded
 
-THRESHOLD = 0.8
 _CHUNK = 512
 
 
-def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: float = THRESHOLD) -> dict[int, int]:
+def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: float = NEARLY) -> dict[int, int]:
     """For each text that is nearly the same as one of ``others``: its index and the index of the nearest.
 
     Two texts are nearly the same if the Jaccard similarity of their sets of character 5-grams, without case and
@@ -22,15 +21,15 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: floa
     """
     if not texts or not others:
         return {}
-    left, right = [_grams(text) for text in texts], [_grams(text) for text in others]
+    left, right = [grams(padded(text)) for text in texts], [grams(padded(text)) for text in others]
     vectorizer = CountVectorizer(analyzer=_itself, binary=True, dtype=np.float32)
     known = vectorizer.fit_transform(right).T.tocsc()
-    sizes_right = np.array([len(grams) for grams in right], dtype=np.float32)
+    sizes_right = np.array([len(own) for own in right], dtype=np.float32)
     found: dict[int, int] = {}
     for start in range(0, len(left), _CHUNK):
         part = left[start : start + _CHUNK]
         shared = (vectorizer.transform(part) @ known).tocoo()
-        sizes_left = np.array([len(grams) for grams in part], dtype=np.float32)
+        sizes_left = np.array([len(own) for own in part], dtype=np.float32)
         similarity = shared.data / (sizes_left[shared.row] + sizes_right[shared.col] - shared.data)
         near = similarity >= threshold
         # Ascending, so that the nearest of several is the one that stays.
@@ -40,11 +39,5 @@ def near_duplicates(texts: Sequence[str], others: Sequence[str], threshold: floa
     return found
 
 
-def _grams(text: str) -> set[str]:
-    # Padding gives even a text of one letter a 5-gram.
-    padded = f"    {same_form(text) or text}    "
-    return {padded[start : start + 5] for start in range(len(padded) - 4)}
-
-
-def _itself(grams: set[str]) -> set[str]:
-    return grams
+def _itself(own: set[str]) -> set[str]:
+    return own

@@ -5,7 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from collection import assignment, imports, preparation, reports, rounds, settlement, submission, validation
+from collection import (
+    assignment,
+    imports,
+    preparation,
+    releases,
+    reports,
+    rounds,
+    settlement,
+    submission,
+    validation,
+)
 from collection.beside import STUDIED, work_beside
 from collection.importing.pending import forget_old_uploads
 from collection.models import Experiment, Round
@@ -40,7 +50,9 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
         _step(f"work beside {experiment}", lambda experiment=experiment: work_beside(experiment, store))  # type: ignore[misc]
         _step(f"report {experiment}", lambda experiment=experiment: reports.note_changes(experiment))  # type: ignore[misc]
     _step("reclaim dead reports", reports.reclaim_dead)
+    _step("reclaim dead releases", releases.reclaim_dead)
     _step("reclaim dead imports", imports.reclaim_dead)
+    _step("discard what imports left", imports.discard_leftovers)
     _step("forget files of imports", imports.forget_files)
 
 

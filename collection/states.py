@@ -114,7 +114,7 @@ class ImportState(StrEnum):
 
 
 E, R, A, T, X, V = ExperimentState, RoundState, AssignmentState, AttemptState, ExampleState, ValidationState
-P, L, I = ReportState, ReleaseState, ImportState
+P, L, M = ReportState, ReleaseState, ImportState
 
 MOVES: dict[str, dict[Any, frozenset[Any]]] = {
     "experiment": {
@@ -174,10 +174,10 @@ MOVES: dict[str, dict[Any, frozenset[Any]]] = {
         L.WITHDRAWN: frozenset(),
     },
     "import": {
-        I.DUE: frozenset({I.WORKING}),
-        I.WORKING: frozenset({I.DONE, I.REFUSED, I.FAILED, I.DUE}),
-        I.DONE: frozenset(),
-        I.REFUSED: frozenset(),
-        I.FAILED: frozenset({I.DUE}),
+        M.DUE: frozenset({M.WORKING}),
+        M.WORKING: frozenset({M.DONE, M.REFUSED, M.FAILED, M.DUE}),
+        M.DONE: frozenset(),
+        M.REFUSED: frozenset(),
+        M.FAILED: frozenset({M.DUE}),
     },
 }

@@ -37,6 +37,9 @@ _ALSO_EMOJI = frozenset("0123456789#*\u203c\u2049\u2139\u3030")
 _UNSEEN = (_INVISIBLE - {_BLANK}) | _SELECTORS | frozenset(map(chr, range(0x180B, 0x1810)))
 # The longest reason for a flag or a vote, in characters.
 MAX_REASON = 500
+# Texts are nearly the same from this Jaccard similarity of their sets of grams on, each of so many characters.
+NEARLY = 0.8
+GRAM = 5
 _BREAKS = frozenset("\n\t\r")
 # In a text of letters, digits, marks and spaces alone: the marks with nothing before them that they could stand on.
 _LONE_MARKS = re.compile(r"(?<!\S)[^\w\s]+")
@@ -114,6 +117,16 @@ def same_form(text: str) -> str:
     composed = unicodedata.normalize("NFKC", seen)
     # A spacing accent is punctuation ("it´s"), though NFKC makes it a space and a mark.
     return " ".join(_LONE_MARKS.sub("", composed).split())
+
+
+def padded(text: str) -> str:
+    """The text as it is compared, between four spaces: even a text of one letter has a 5-gram then."""
+    return f"    {same_form(text) or text}    "
+
+
+def grams(whole: str) -> set[str]:
+    """The character 5-grams of a padded text: texts are nearly the same or not by how many they share."""
+    return {whole[start : start + GRAM] for start in range(len(whole) - GRAM + 1)}
 
 
 def fingerprint(texts: Sequence[str]) -> str:

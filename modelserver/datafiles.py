@@ -35,6 +35,19 @@ class StoredFile:
     rows: int
 
 
+def rows_sha256(rows: Iterable[Row]) -> str:
+    """The hash under which a data store keeps these rows."""
+    return hashlib.sha256("".join(_lines(rows)).encode()).hexdigest()
+
+
+def _lines(rows: Iterable[Row]) -> list[str]:
+    return [
+        json.dumps({"id": row.id, "label": row.label, "texts": list(row.texts)}, ensure_ascii=False, sort_keys=True)
+        + "\n"
+        for row in rows
+    ]
+
+
 class DataStore:
     """A folder at any fsspec URL; ``cache`` is where remote files are copied to be read."""
 
@@ -47,11 +60,8 @@ class DataStore:
 
         A damaged file of that name is replaced. On a local path the file outlives a crash once this returns.
         """
-        lines = [
-            json.dumps({"id": row.id, "label": row.label, "texts": list(row.texts)}, ensure_ascii=False, sort_keys=True)
-            for row in rows
-        ]
-        content = "".join(f"{line}\n" for line in lines).encode()
+        lines = _lines(rows)
+        content = "".join(lines).encode()
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
         if not self._holds(path, content):

@@ -8,5 +8,12 @@ import tempfile
 _DATA = tempfile.TemporaryDirectory(prefix="whetstone-tests-")
 os.environ |= {"DATA_DIR": _DATA.name, "HF_HUB_OFFLINE": "1", "GOMP_SPINCOUNT": "1000"}
 os.environ |= {f"API_RATE_{name}": "100000/min" for name in ("USER", "ANON", "LOGIN", "POWER")}
-for _name in ("MODEL_REPOSITORY_URL", "TRAINING_DATA_URL", "MODELSERVER_URL", "WHETSTONE_ENV", "SECRET_KEY"):
+for _name in (
+    "MODEL_REPOSITORY_URL",
+    "RELEASES_URL",
+    "TRAINING_DATA_URL",
+    "MODELSERVER_URL",
+    "WHETSTONE_ENV",
+    "SECRET_KEY",
+):
     os.environ.pop(_name, None)

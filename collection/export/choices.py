@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from collection.errors import Conflict, Invalid
+from collection.export.splits import SplitPlan
 from collection.states import ExampleState
 
 # What an example may be in a release: what its writer took back never is.
@@ -15,20 +15,6 @@ STATES = (ExampleState.ACCEPTED, ExampleState.REJECTED, ExampleState.FLAGGED, Ex
 FORMATS = ("jsonl", "csv", "parquet", "huggingface", "anli", "source-study")
 # The formats that have a file of attempts.
 TABLES = ("jsonl", "csv", "parquet")
-METHODS = ("none", "fooling", "stratified")
-_SHARE = 0.1
-_LARGEST_SEED = 2**32 - 1
-
-
-@dataclass(frozen=True)
-class SplitChoice:
-    """How examples are divided (see export.splits): ``dev`` and ``test`` are shares of the writers, from 0 to 1."""
-
-    method: str = "none"
-    dev: float = 0.0
-    test: float = 0.0
-    contexts: bool = False
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +26,7 @@ class Choices:
     states: tuple[str, ...]
     attempts: bool
     formats: tuple[str, ...]
-    splits: SplitChoice
+    splits: SplitPlan
     test_items: bool
 
     def to_plain(self) -> dict[str, Any]:
@@ -53,7 +39,7 @@ class Choices:
         """The choices that were stored."""
         rounds = {arm: tuple(numbers) for arm, numbers in plain["rounds"].items()}
         lists = {name: tuple(plain[name]) for name in ("arms", "states", "formats")}
-        return cls(**{**plain, **lists, "rounds": rounds, "splits": SplitChoice(**plain["splits"])})
+        return cls(**{**plain, **lists, "rounds": rounds, "splits": SplitPlan(**plain["splits"])})
 
 
 @dataclass(frozen=True)
@@ -145,36 +131,12 @@ def _numbers(value: object, known: Mapping[int, bool] | set[int]) -> tuple[int, 
     return tuple(sorted(value))
 
 
-def _splits(value: object, has_contexts: bool) -> SplitChoice:
+def _splits(value: object, has_contexts: bool) -> SplitPlan:
     if value is None:
-        return SplitChoice()
+        return SplitPlan()
     if not isinstance(value, Mapping):
         raise Invalid("splits", "Must be an object.")
-    for name in value:
-        if name not in ("method", "dev", "test", "contexts", "seed"):
-            raise Invalid(f"splits.{name}", "There is no such setting of splits.", "unknown")
-    method = value.get("method", "none")
-    if method not in METHODS:
-        raise Invalid("splits.method", f"Must be one of: {', '.join(METHODS)}.")
-    share = 0.0 if method == "none" else _SHARE
-    dev, test = (_share(f"splits.{name}", value.get(name), share) for name in ("dev", "test"))
-    if method == "none" and dev + test > 0:
-        raise Invalid("splits.method", "Shares of dev and test need a method: fooling or stratified.")
-    if dev + test >= 1:
-        raise Invalid("splits.test", "dev and test together must leave writers for train: less than 1.")
-    contexts = _flag("splits.contexts", value.get("contexts"))
-    if contexts and not has_contexts:
+    plan = SplitPlan.parse(value)
+    if plan.contexts and not has_contexts:
         raise Invalid("splits.contexts", "The task has no contexts.")
-    seed = value.get("seed")
-    seed = 0 if seed is None else seed
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
-        raise Invalid("splits.seed", f"Must be a whole number from 0 to {_LARGEST_SEED}.")
-    return SplitChoice(method, dev, test, contexts, seed)
-
-
-def _share(field: str, value: object, default: float) -> float:
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value < 1:
-        raise Invalid(field, "Must be a number from 0 to below 1.")
-    return float(value)
+    return plan

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from annotators.models import Annotator, Enrolment
+from collection.export.splits import draw
 from collection.models import Experiment, ImportedWriter
 
 
@@ -67,16 +68,7 @@ class People:
         return sorted(rows, key=lambda row: row["writer"] or "")
 
     def _person(self, key: uuid.UUID, imported: ImportedWriter | None) -> Person:
-        draw = _digits(f"writer:{self._experiment.key}:{self._seed}".encode(), key.bytes, 16)
+        drawn = draw(f"writer:{self._experiment.key}", self._seed, key.bytes)
         if imported is None:
-            return Person(f"w{_digits(self._salt, key.bytes, 12)}", draw)
-        return Person(imported.pseudonym, imported.draws.get(str(self._seed), draw))
-
-
-def context_draw(seed: int, text: str) -> str:
-    """The draw that puts a context into a split: sixteen hexadecimal digits."""
-    return _digits(f"context:{seed}".encode(), text.encode(), 16)
-
-
-def _digits(key: bytes, message: bytes, count: int) -> str:
-    return hmac.new(key, message, hashlib.sha256).hexdigest()[:count]
+            return Person(f"w{hmac.new(self._salt, key.bytes, hashlib.sha256).hexdigest()[:12]}", drawn)
+        return Person(imported.pseudonym, imported.draws.get(str(self._seed), drawn))

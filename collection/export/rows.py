@@ -140,7 +140,7 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
                 "id": key,
                 "arm": round_.arm.slug,
                 "round": round_.number,
-                "split": None,
+                "split": first_split(state),
                 "context": reading.contexts.get(context),
                 **reading.texts(texts),
                 "label": label,
@@ -191,6 +191,11 @@ def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
                 "example": example_key if kept else None,
                 **columns,
             }
+
+
+def first_split(state: str) -> str:
+    """The split of an example that no method has divided: only accepted ones are for training."""
+    return "train" if state == ExampleState.ACCEPTED else "rest"
 
 
 def counted(reading: Reading, round_: Round) -> int:

@@ -1,6 +1,6 @@
 """The files of a release that say how its study was made: ``study/…``, from the database.
 
-Each row of ``study/*.jsonl`` is one JSON object. Model versions are named ``name/version``, test sets by their slug,
+Each row of ``study/*.jsonl`` is one JSON object, its names sorted. Model versions are named ``name/version``, test sets by their slug,
 rounds by arm and number, contexts by their position, people by their pseudonym. Times are as in the examples.
 
 - ``study.json``: slug, name, created_at, task {slug, name, fields, labels, instructions, guidelines}, settings (every
@@ -18,10 +18,11 @@ rounds by arm and number, contexts by their position, people by their pseudonym.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db.models import F
 
 from collection.export.rows import Row, iso
@@ -67,6 +68,11 @@ class StudyTables:
         self._has_scores = ExampleState.ACCEPTED in states
         self._as_of = as_of
         self._roles = self._versions_by_role()
+
+    def names(self, test_items: bool) -> tuple[str, ...]:
+        """The tables, each with a method of its name."""
+        always = ("contexts", "rounds", "versions", "test_sets", "evaluations", "round_scores", "curve")
+        return (*always, "test_items") if test_items else always
 
     def study(self) -> dict[str, Any]:
         """``study.json``."""
@@ -218,6 +224,11 @@ class StudyTables:
                 roles[parent] = "source"
                 waiting.append(parent)
         return roles
+
+
+def study_line(row: Mapping[str, Any]) -> bytes:
+    """A row as its line, the names sorted: a database may have kept those of a JSON column in another order."""
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS)
 
 
 def _named(version: ModelVersion | None) -> str | None:

@@ -19,8 +19,8 @@ class DataImport(Movable):
 
     ``options`` say how it is to be read (see collection.intake). ``size`` is in bytes and empty until the file is
     whole. ``owner`` is the token of the worker that has it: whoever lost it can store nothing. ``faults`` are the
-    first of ``fault_count``, each {file, line, column, message}. ``made`` is the experiment that a release became; until
-    the import is done it is being built and nobody sees it.
+    first of ``fault_count``, each {file, line, column, message}. ``made`` is the experiment that a release became;
+    until the import is done it is being built and nobody sees it.
     """
 
     MOVES = MOVES["import"]

@@ -11,11 +11,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from collection import archives
 from collection.archives import archive_of
 from collection.errors import Conflict
 from collection.models import Experiment
 from collection.versions import lineage_of
+from collection.zips import Archive
 from modelserver.artifacts import ArtifactError
 from modelserver.models import ModelVersion
 from modelserver.repository import CHUNK_BYTES, ModelRepository
@@ -49,7 +49,7 @@ def published(
     return version
 
 
-def taken(experiment: Experiment, repository: ModelRepository, version: ModelVersion) -> tuple[archives.Archive, bytes]:
+def taken(experiment: Experiment, repository: ModelRepository, version: ModelVersion) -> tuple[Archive, bytes]:
     """The archive, and all its bytes."""
     archive = archive_of(experiment, lineage_of(experiment, version.name, version.version), repository)
     return archive, b"".join(archive.parts)
@@ -66,7 +66,7 @@ def test_an_archive_holds_what_its_manifest_names_and_says_where_it_comes_from(
         assert opened.testzip() is None
         files = {name: opened.read(name) for name in opened.namelist()}
     manifest = files.pop("study-dynamic-1/manifest.json")
-    assert hashlib.sha256(manifest).hexdigest() == archive.manifest_sha256 == version.manifest_sha256
+    assert hashlib.sha256(manifest).hexdigest() == archive.sha256 == version.manifest_sha256
     card = files.pop("README.md").decode()
     assert {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} == {
         f"study-dynamic-1/{name}": digest for name, digest in json.loads(manifest)["files"].items()

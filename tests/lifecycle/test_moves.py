@@ -24,6 +24,7 @@ def test_every_state_stands_in_its_table_and_leads_only_to_states_of_its_own() -
         "validation": states.ValidationState,
         "report": states.ReportState,
         "release": states.ReleaseState,
+        "import": states.ImportState,
     }
     assert set(MOVES) == set(tables)
     for name, kind in [*tables.items(), ("run", RunState)]:

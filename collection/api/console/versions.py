@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from collection.api.console import version_serializers as s
 from collection.api.console.base import ConsoleView, iso
 from collection.api.reading import parameters, read
-from collection.archives import MEDIA_TYPE, archive_of
+from collection.archives import archive_of
 from collection.versions import Lineage, Score, lineage_of, lineages, one_of, predict
+from collection.zips import MEDIA_TYPE
 from modelserver import registry
 from modelserver.wire import TextInput
 

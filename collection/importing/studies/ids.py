@@ -34,10 +34,6 @@ class Seen:
         found = self._database.execute("SELECT place FROM seen WHERE kind = ? AND id = ?", (kind, id_)).fetchone()
         return str(found[0])
 
-    def knows(self, kind: str, id_: str) -> bool:
-        """Whether an id of that kind was met."""
-        return self._database.execute("SELECT 1 FROM seen WHERE kind = ? AND id = ?", (kind, id_)).fetchone() is not None
-
     def assignment(self, id_: str, about: str, place: str) -> str | None:
         """None where all that was said of the assignment so far is ``about``, else the place where other was said."""
         self._database.execute("INSERT OR IGNORE INTO assignment VALUES (?, ?, ?, NULL)", (id_, about, place))

@@ -1,0 +1,157 @@
+"""Building releases, in a worker: it scans texts, loads pyarrow and writes files."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from django.conf import settings
+
+from collection import releases
+from collection.analytics.sections import Section
+from collection.errors import Refused
+from collection.export.building import Held, Job, build
+from collection.export.choices import Choices
+from collection.export.making import plain_json
+from collection.export.people import SharedPseudonym
+from collection.export.storage import release_storage
+from collection.models import Experiment, Release, ReportChart, ReportDocument, ReportSection
+from collection.printing import html_of
+from collection.states import ReleaseState
+from lifecycle.moves import LostRace
+
+log = logging.getLogger(__name__)
+
+# Told how far a build is: phase, done, of how many (0 if unknown).
+Watch = Callable[[str, int, int], None]
+_BEAT_SECONDS = 1.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def release(release_id: int, watch: Watch | None = None) -> None:
+    """Build a release that is due, if there is one to take, and publish it."""
+    taken = releases.claim(release_id)
+    if taken is None:
+        return
+    try:
+        _make(taken, watch)
+    except LostRace:
+        log.info("%s was taken over by another worker, or is not wanted any more", taken)
+        _take_back(taken)
+    except Exception as error:
+        # The boundary of a computation over people's data: whatever it meets is told, and the worker goes on.
+        log.exception("%s failed", taken)
+        # First: a full disk may hold no word more.
+        shutil.rmtree(_scratch(taken), ignore_errors=True)
+        with contextlib.suppress(LostRace):
+            releases.fail(taken, _problem(error))
+
+
+def sweep() -> None:
+    """Remove the scratch folders of releases that nobody builds any more."""
+    # Before the releases: each that is built meanwhile was taken before its folder was made.
+    found = list(_root().glob("*"))
+    wanted = Release.objects.filter(state__in=(ReleaseState.DUE, ReleaseState.BUILDING, ReleaseState.HELD))
+    kept = {_scratch(item) for item in wanted}
+    for folder in found:
+        if folder not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(taken: Release, watch: Watch | None) -> None:
+    sweep()
+    beats = _Beats(taken, watch)
+    job = Job(
+        experiment=taken.experiment,
+        number=taken.number,
+        choices=Choices.of(taken.choices),
+        salt=taken.salt,
+        as_of=taken.as_of,
+        decision=taken.findings_decision,
+        folder=_scratch(taken),
+        report=lambda: _report_files(taken.experiment),
+        beat=beats,
+    )
+    try:
+        made = build(job)
+    except SharedPseudonym:
+        log.warning("two people in %s share a pseudonym; it is made with another salt", taken)
+        releases.draw_salt(taken)
+        _make(taken, watch)
+        return
+    if isinstance(made, Held):
+        releases.hold(taken, made.findings)
+        return
+    beats("publishing", 0, 0, at_once=True)
+    release_storage().publish(made.folder, list(made.files), releases.place_of(taken))
+    releases.finish(taken, made.files, made.sha256, made.size)
+    shutil.rmtree(_scratch(taken), ignore_errors=True)
+
+
+class _Beats:
+    """Signs that a release is being built, in the database once a second at most."""
+
+    def __init__(self, taken: Release, watch: Watch | None) -> None:
+        self._taken = taken
+        self._watch = watch
+        self._last = 0.0
+
+    def __call__(self, phase: str, done: int, of: int, at_once: bool = False) -> None:
+        """Give one. Raises LostRace if somebody else builds it by now."""
+        if self._watch is not None:
+            self._watch(phase, done, of)
+        if at_once or time.monotonic() - self._last >= _BEAT_SECONDS:
+            self._last = time.monotonic()
+            releases.heartbeat(self._taken, {"phase": phase, "done": done, "of": of})
+
+
+def _root() -> Path:
+    return Path(settings.DATA_DIR) / "releases" / ".building"
+
+
+def _scratch(taken: Release) -> Path:
+    """The folder that a release is built in: another one with another salt, so that nothing of what was read before
+    an erasure, or under other pseudonyms, is found again."""
+    return _root() / f"{taken.pk}-{hashlib.sha256(taken.salt.encode()).hexdigest()[:16]}"
+
+
+def _take_back(taken: Release) -> None:
+    """Of a release that was withdrawn while a worker that was given up published it nothing stays."""
+    taken.refresh_from_db()
+    if taken.state == ReleaseState.WITHDRAWN:
+        release_storage().remove(releases.place_of(taken))
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return "The disk is full. Nothing was published; what was written is removed. Make room and try again."
+    if isinstance(error, Refused):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _report_files(experiment: Experiment) -> Mapping[str, bytes]:
+    """The standing report of an experiment, by file name; nothing if there is none."""
+    document = ReportDocument.objects.filter(report__experiment=experiment).select_related("report").first()
+    if document is None:
+        return {}
+    standing = document.report
+    sections = [Section.from_plain(item.content) for item in ReportSection.objects.filter(report=standing)]
+    drawn = ReportChart.objects.filter(section__report=standing).values_list("section__slug", "slug", "svg")
+    pictures = {(section, chart): text for section, chart, text in drawn}
+    content = {
+        "study": experiment.slug,
+        "colophon": standing.colophon,
+        "sections": [item.to_plain() for item in sections],
+    }
+    return {
+        "report.json": plain_json(content),
+        "report.html": html_of(experiment.name, sections, pictures, standing.colophon).encode(),
+        "report.pdf": bytes(document.pdf),
+    }
