@@ -21,9 +21,10 @@ from collection.export.kept import Kept, LeftOut, left_out
 from collection.export.making import Making, plain_json
 from collection.export.parts import LINE, Beat, Parts, Table
 from collection.export.people import People
-from collection.export.rows import BATCH, Reading, counted, first_split, iso
+from collection.export.rows import BATCH, Reading, counted, first_split
 from collection.export.scanning import Scanner, merged
 from collection.export.splits import Splits
+from collection.export.stored import iso
 from collection.export.study import FOLDER, StudyTables, study_line
 from collection.export.whole import whole, write_whole
 from collection.models import Experiment, Release, Round

@@ -15,6 +15,7 @@ STATES = (ExampleState.ACCEPTED, ExampleState.REJECTED, ExampleState.FLAGGED, Ex
 FORMATS = ("jsonl", "csv", "parquet", "huggingface", "anli", "source-study")
 # The formats that have a file of attempts.
 TABLES = ("jsonl", "csv", "parquet")
+_LISTS = ("arms", "states", "formats")
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Choices:
 
     def to_plain(self) -> dict[str, Any]:
         """The choices as JSON has them; ``parse`` and ``of`` take them back."""
-        plain = asdict(self)
-        return plain | {"rounds": {arm: list(numbers) for arm, numbers in self.rounds.items()}}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
+        return asdict(self) | lists | {"rounds": {arm: list(numbers) for arm, numbers in self.rounds.items()}}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Choices:
         """The choices that were stored."""
         rounds = {arm: tuple(numbers) for arm, numbers in plain["rounds"].items()}
-        lists = {name: tuple(plain[name]) for name in ("arms", "states", "formats")}
+        lists = {name: tuple(plain[name]) for name in _LISTS}
         return cls(**{**plain, **lists, "rounds": rounds, "splits": SplitPlan(**plain["splits"])})
 
 
@@ -53,8 +54,9 @@ class Offer:
 def parse(wanted: object, offer: Offer) -> Choices:
     """Choices from plain values; what is missing or None has its default.
 
-    ``rounds`` is a list of numbers, or one for each arm. Raises Invalid naming the field that is wrong, and Conflict
-    for rounds that are still running, naming them, or if no round is over yet.
+    ``rounds`` is a list of numbers, or one for each arm. Unless it is named, an arm without a round is left out. Raises
+    Invalid naming the field that is wrong, and Conflict for rounds that are still running, naming them, or if no round
+    of an arm is over yet.
     """
     if not isinstance(wanted, Mapping):
         raise Invalid("choices", "Must be an object.")
@@ -67,9 +69,13 @@ def parse(wanted: object, offer: Offer) -> Choices:
     attempts = _flag("attempts", wanted.get("attempts"))
     if attempts and not set(formats) & set(TABLES):
         raise Invalid("attempts", f"Only these formats hold attempts: {', '.join(TABLES)}; please choose one too.")
+    rounds = _rounds(wanted.get("rounds"), arms, offer)
+    empty = [arm for arm in arms if not rounds[arm]]
+    if empty and (wanted.get("arms") is not None or len(empty) == len(arms)):
+        raise Conflict("no_rounds", f"No round of {', '.join(empty)} is done yet: there is nothing to release.")
     return Choices(
-        arms=arms,
-        rounds=_rounds(wanted.get("rounds"), arms, offer),
+        arms=tuple(arm for arm in arms if rounds[arm]),
+        rounds={arm: numbers for arm, numbers in rounds.items() if numbers},
         states=_some("states", wanted.get("states"), tuple(map(str, STATES)), (str(ExampleState.ACCEPTED),)),
         attempts=attempts,
         formats=formats,
@@ -115,8 +121,6 @@ def _rounds(value: object, arms: tuple[str, ...], offer: Offer) -> dict[str, tup
     running = [f"{arm} {number}" for arm in arms for number in found[arm] if not offer.rounds[arm][number]]
     if running:
         raise Conflict("running", f"These rounds are still running: {', '.join(running)}. Their data are not fixed.")
-    if not any(found.values()):
-        raise Conflict("no_rounds", "No round of these arms is done yet: there is nothing to release.")
     return found
 
 

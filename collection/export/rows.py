@@ -1,26 +1,25 @@
 """An experiment's examples and attempts as rows of a release, from the database, in the order of its files.
 
 Rows are read a batch at a time by their numbers, which are sorted first: a batch costs the same wherever it stands,
-no transaction stays open, and nothing but the numbers is held of all of them. Times and keys are made text by the
-database, which is several times as fast as objects of Python on the way.
+no transaction stays open, and nothing but the numbers is held of all of them.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 import orjson
-from django.db.models import Func, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 
 from collection.export.columns import text_column
 from collection.export.people import People
+from collection.export.stored import AsStored, TimeAsStored, among, iso, key_text, time_text
 from collection.models import Attempt, Context, Example, Experiment, Round, Validation
 from collection.states import AttemptState, ExampleState
 from lifecycle.models import StateChange
@@ -28,49 +27,6 @@ from modelserver.models import ModelVersion
 
 BATCH = 2_000
 Row = dict[str, Any]
-
-
-class _Time(Func):
-    """A time as ISO 8601 in UTC with six digits of a second."""
-
-    output_field = TextField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """Django keeps UTC there, without the digits where they are all zero."""
-        template = "substr(replace(%(expressions)s, ' ', 'T') || '.000000', 1, 26) || 'Z'"
-        return self.as_sql(compiler, connection, template=template, **extra)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """A timestamp with time zone."""
-        template = """to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-        return self.as_sql(compiler, connection, template=template, **extra)
-
-
-class _Key(Func):
-    """A UUID with its dashes."""
-
-    output_field = TextField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """Django keeps 32 digits there."""
-        column = "%(expressions)s"
-        pieces = [
-            f"substr({column}, {start}, {length})" for start, length in ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-        ]
-        return self.as_sql(compiler, connection, template=" || '-' || ".join(pieces), **extra)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """A uuid."""
-        return self.as_sql(compiler, connection, template="%(expressions)s::text", **extra)
-
-
-def _json(column: str) -> Cast:
-    return Cast(column, TextField())
-
-
-def iso(moment: datetime) -> str:
-    """A time as the rows have it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass
@@ -127,7 +83,7 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     ordered = found.order_by("submitted_at", "key").values_list("pk", "state")
     wanted = (number for number, state in _rows(ordered) if changed.get(number, state) in reading.states)
     for batch in _batches(wanted):
-        by_number = {row[0]: row for row in Example.objects.filter(pk__in=batch).values_list(*_EXAMPLE)}
+        by_number = {row[0]: row for row in Example.objects.filter(pk__in=among(batch)).values_list(*_EXAMPLE)}
         votes = _votes(reading, batch, met)
         met.writers.update(row[3] for row in by_number.values())
         people = reading.people.meet(row[3] for row in by_number.values())
@@ -137,7 +93,7 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
             state = changed.get(number, state)
             decided = state in _DECIDED
             yield {
-                "id": key,
+                "id": key_text(key),
                 "arm": round_.arm.slug,
                 "round": round_.number,
                 "split": first_split(state),
@@ -146,15 +102,15 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
                 "label": label,
                 "state": state,
                 "writer": people[writer].pseudonym,
-                "assignment": assignment,
-                "attempt": attempt,
+                "assignment": key_text(assignment),
+                "attempt": key_text(attempt),
                 "try": index - 1,
                 **_verdict(reading, leased_at, verdict)[1],
                 "why_label": why_label,
                 "why_fooled": why_fooled,
                 "ruling": ruling if decided else "",
-                "submitted_at": submitted_at,
-                "decided_at": decided_at if decided else None,
+                "submitted_at": time_text(submitted_at),
+                "decided_at": time_text(decided_at) if decided and decided_at else None,
                 "votes": votes.get(number, []),
             }
 
@@ -168,17 +124,17 @@ def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     changed = _changed_since(examples, reading.as_of)
     ordered = found.order_by("assignment__created_at", "assignment__key", "index").values_list("pk")
     for batch in _batches(number for (number,) in _rows(ordered)):
-        by_number = {row[0]: row for row in Attempt.objects.filter(pk__in=batch).values_list(*_ATTEMPT)}
+        by_number = {row[0]: row for row in Attempt.objects.filter(pk__in=among(batch)).values_list(*_ATTEMPT)}
         met.writers.update(row[3] for row in by_number.values())
         people = reading.people.meet(row[3] for row in by_number.values())
         for number in batch:
             (_, key, state, writer, label, example, example_key, example_state, submitted_at,
              assignment, leased_at, index, context, texts, *verdict) = by_number[number]  # fmt: skip
             judged, columns = _verdict(reading, leased_at, verdict)
-            kept = submitted_at is not None and submitted_at <= reading.now
+            kept = submitted_at is not None and time_text(submitted_at) <= reading.now
             kept = kept and changed.get(example, example_state) in reading.states
             yield {
-                "id": key,
+                "id": key_text(key),
                 "arm": round_.arm.slug,
                 "round": round_.number,
                 "context": reading.contexts.get(context),
@@ -186,9 +142,9 @@ def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
                 "label": label,
                 "state": state if judged else AttemptState.WAITING.value,
                 "writer": people[writer].pseudonym,
-                "assignment": assignment,
+                "assignment": key_text(assignment),
                 "try": index - 1,
-                "example": example_key if kept else None,
+                "example": key_text(example_key) if kept else None,
                 **columns,
             }
 
@@ -204,82 +160,83 @@ def counted(reading: Reading, round_: Round) -> int:
 
 
 _DECIDED = frozenset({ExampleState.ACCEPTED.value, ExampleState.REJECTED.value})
+
+
+def _stored(*columns: str) -> tuple[AsStored, ...]:
+    return tuple(TimeAsStored(name) if name.endswith("_at") else AsStored(name) for name in columns)
+
+
 _VERDICT = ("model_version_id", "prediction", "probabilities", "fooled", "latency_ms", "created_at", "judged_at")
-_AS_TEXT: dict[str, Callable[[str], Any]] = {"probabilities": _json, "created_at": _Time, "judged_at": _Time}
-
-
-def _verdict_columns(prefix: str) -> list[Any]:
-    return [_AS_TEXT.get(name, str)(prefix + name) for name in _VERDICT]
-
-
-_EXAMPLE: tuple[Any, ...] = (
+_EXAMPLE = _stored(
     "pk",
-    _Key("key"),
+    "key",
     "state",
     "annotator_id",
     "label",
     "why_label",
     "why_fooled",
     "ruling",
-    _Time("submitted_at"),
-    _Time("decided_at"),
-    _Key("assignment__key"),
-    _Time("assignment__created_at"),
-    _Key("attempt__key"),
+    "submitted_at",
+    "decided_at",
+    "assignment__key",
+    "assignment__created_at",
+    "attempt__key",
     "attempt__index",
     "attempt__context_id",
-    _json("attempt__texts"),
-    *_verdict_columns("attempt__"),
+    "attempt__texts",
+    *(f"attempt__{name}" for name in _VERDICT),
 )
-_ATTEMPT: tuple[Any, ...] = (
+_ATTEMPT = _stored(
     "pk",
-    _Key("key"),
+    "key",
     "state",
     "assignment__annotator_id",
     "label",
     "example__pk",
-    _Key("example__key"),
+    "example__key",
     "example__state",
-    _Time("example__submitted_at"),
-    _Key("assignment__key"),
-    _Time("assignment__created_at"),
+    "example__submitted_at",
+    "assignment__key",
+    "assignment__created_at",
     "index",
     "context_id",
-    _json("texts"),
-    *_verdict_columns(""),
+    "texts",
+    *_VERDICT,
 )
-_VOTE: tuple[Any, ...] = (
+_VOTE = _stored(
     "example_id",
     "annotator_id",
-    _Key("key"),
+    "key",
     "label",
     "flagged",
     "reason",
-    _Time("created_at"),
-    _Time("voted_at"),
-    _Time("settled_at"),
+    "created_at",
+    "voted_at",
+    "settled_at",
 )
 
 
-def _verdict(reading: Reading, leased_at: str, stored: Sequence[Any]) -> tuple[bool, Row]:
-    """Whether a verdict that was given later is none yet, and the columns of what had been said by then."""
+def _verdict(reading: Reading, leased_at: Any, stored: Sequence[Any]) -> tuple[bool, Row]:
+    """Whether there was no later verdict, and the columns of what had been said by then."""
     version, prediction, probabilities, fooled, latency, attempted_at, judged_at = stored
-    known = judged_at is None or judged_at <= reading.now
-    return known, {
-        "model_version": reading.version(version) if known else None,
-        "prediction": (prediction or None) if known else None,
-        "probabilities": reading.shares(probabilities) if known else None,
-        "fooled": fooled if known else None,
-        "latency_ms": latency if known else None,
-        "leased_at": leased_at,
-        "attempted_at": attempted_at,
-        "judged_at": judged_at if known else None,
+    judged = None if judged_at is None else time_text(judged_at)
+    if judged is not None and judged > reading.now:
+        version = prediction = probabilities = fooled = latency = judged = None
+    return judged_at is None or judged is not None, {
+        "model_version": reading.version(version),
+        "prediction": prediction or None,
+        "probabilities": reading.shares(probabilities),
+        "fooled": None if fooled is None else bool(fooled),
+        "latency_ms": latency,
+        "leased_at": time_text(leased_at),
+        "attempted_at": time_text(attempted_at),
+        "judged_at": judged,
     }
 
 
 def _votes(reading: Reading, batch: Sequence[int], met: Met) -> dict[int, list[Row]]:
     """The votes on each example that had counted by then, by the time of voting."""
-    found = Validation.objects.filter(example__in=batch, settled_at__lte=reading.as_of)
+    found = Validation.objects.filter(example__in=among(batch), settled_at__lte=reading.as_of)
     stored = list(found.values_list(*_VOTE))
     met.validators.update(row[1] for row in stored)
     people = reading.people.meet(row[1] for row in stored)
@@ -287,14 +244,14 @@ def _votes(reading: Reading, batch: Sequence[int], met: Met) -> dict[int, list[R
     for example, validator, key, label, flagged, reason, asked_at, voted_at, settled_at in stored:
         votes[example].append(
             {
-                "id": key,
+                "id": key_text(key),
                 "validator": people[validator].pseudonym,
                 "label": label,
-                "flagged": flagged,
+                "flagged": bool(flagged),
                 "reason": reason,
-                "asked_at": asked_at,
-                "voted_at": voted_at,
-                "settled_at": settled_at,
+                "asked_at": time_text(asked_at),
+                "voted_at": time_text(voted_at),
+                "settled_at": time_text(settled_at),
             }
         )
     for given in votes.values():

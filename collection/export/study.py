@@ -1,7 +1,8 @@
 """The files of a release that say how its study was made: ``study/…``, from the database.
 
-Each row of ``study/*.jsonl`` is one JSON object, its names sorted. Model versions are named ``name/version``, test sets by their slug,
-rounds by arm and number, contexts by their position, people by their pseudonym. Times are as in the examples.
+Each row of ``study/*.jsonl`` is one JSON object, its names sorted. Model versions are named ``name/version``, test sets
+by their slug, rounds by arm and number, contexts by their position, people by their pseudonym. Times are as in the
+examples.
 
 - ``study.json``: slug, name, created_at, task {slug, name, fields, labels, instructions, guidelines}, settings (every
   setting of the experiment by its name), base_version, arms [{slug, kind, position}] and test_sets [slug].
@@ -25,7 +26,8 @@ from typing import Any
 import orjson
 from django.db.models import F
 
-from collection.export.rows import Row, iso
+from collection.export.rows import Row
+from collection.export.stored import iso
 from collection.models import Context, CurveVersion, Evaluation, Experiment, Round, RoundScore, TestItem
 from collection.states import ExampleState
 from modelserver.models import ModelVersion

@@ -12,21 +12,23 @@ from typing import BinaryIO
 
 from modelserver.durable import flush
 
+BUFFER_BYTES = 1 << 20
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which has its name once all of it is on the disk; of one that is not finished nothing stays.
 
-    Two who write the same file at once do not meet. Raises OSError, for a full disk too.
+    Two who write the same file at once do not meet. The name itself is on the disk once the folder is flushed. Raises
+    OSError, for a full disk too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("wb", buffering=BUFFER_BYTES) as file:
             yield file
         flush(temporary)
         os.replace(temporary, path)
-        flush(path.parent)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()

@@ -69,11 +69,12 @@ class _Scores:
                 self._fault("test_items", line, "test_set", f"There is no test set {row['test_set'][:60]!r}.")
             elif row["index"] != len(rows):
                 self._fault("test_items", line, "index", f"Must be {len(rows)}: they come in order.")
-            elif list(row["texts"]) != self._fields or not all(isinstance(text, str) for text in row["texts"].values()):
+            elif not set(self._fields) == set(row["texts"]) or not all(map(_is_text, row["texts"].values())):
                 self._fault("test_items", line, "texts", f"Must be a text for each of {', '.join(self._fields)}.")
             elif row["label"] not in self._labels:
                 self._fault("test_items", line, "label", f"Must be one of {', '.join(self._labels)}.")
-            rows.append(DataRow(str(len(rows)), tuple(row["texts"].values()), row["label"]))
+            texts = tuple(row["texts"].get(name, "") for name in self._fields)
+            rows.append(DataRow(str(len(rows)), texts, row["label"]))
         for slug, rows in sets.items():
             if self._faults.count == 0 and rows_sha256(rows) != self._facts.test_sets[slug]["sha256"]:
                 self._fault("test_items", 0, "", f"The items of {slug} are not those whose sha256 test_sets.jsonl has.")
@@ -92,3 +93,7 @@ class _Scores:
 
     def _fault(self, table: str, line: int, column: str, message: str) -> None:
         self._faults.add(path_of(table), line, column, message)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 import orjson
 
 from collection.errors import Invalid
+from collection.export.making import release_sha256
+from collection.export.storage import MANIFEST
 from collection.importing.faults import Faults
 
-MANIFEST = "release.json"
 FORMAT = "whetstone-release/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,5}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -83,8 +84,7 @@ def open_source(path: Path, scratch: Path, faults: Faults, largest: int, sign: C
         if size != said["size"] or digest.hexdigest() != said["sha256"]:
             message = "The file is not what release.json says: it was changed or cut off after the release was made."
             faults.add(name, 0, "", message)
-    listed = "".join(f"{said['sha256']}  {name}\n" for name, said in sorted(files.items()))
-    if hashlib.sha256(listed.encode()).hexdigest() != manifest["sha256"]:
+    if release_sha256(files) != manifest["sha256"]:
         faults.add(MANIFEST, 0, "sha256", "Is not that of the files: release.json was changed after it was made.")
     return Source(reader.root(scratch), manifest)
 
