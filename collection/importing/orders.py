@@ -64,16 +64,13 @@ def order_of(user: AbstractBaseUser, kind: str, file: str, said: Mapping[str, An
         check_creator(user)
         slug = said.get("slug") or None
         return Order(chosen, None, None, {"slug": None if slug is None else check_slug("slug", slug)})
-    format = said.get("format") or format_of(file)
-    if format not in FORMATS or (format == "text" and chosen != Kind.CONTEXTS):
-        raise Invalid("format", "The file's name does not tell its format. Please choose it.")
     if chosen == Kind.TEST_SET:
         check_creator(user)
         task = task_named(said.get("task", ""))
         kind_of_set = said.get("kind_of_set", TestSet.Kind.IMPORTED.value)
         slug, name = check_names(said.get("slug", ""), said.get("name", ""), kind_of_set)
         named = {"slug": slug, "name": name, "kind": kind_of_set}
-        return Order(chosen, None, task, {"format": format, **named, **_mapped(task.schema, said)})
+        return Order(chosen, None, task, {"format": _format(chosen, file, said), **named, **_mapped(task.schema, said)})
     experiment = _draft(user, said.get("experiment", ""))
     if chosen == Kind.CONTEXTS:
         if experiment.task.schema.context_field is None:
@@ -85,13 +82,21 @@ def order_of(user: AbstractBaseUser, kind: str, file: str, said: Mapping[str, An
         arms = said.get("arms") or None
         slugs = None if arms is None else [arm.slug for arm in chosen_arms(experiment, arms)]
         options = {"arms": slugs, **_mapped(experiment.task.schema, said)}
-    return Order(chosen, experiment, None, {"format": format, **options})
+    return Order(chosen, experiment, None, {"format": _format(chosen, file, said), **options})
 
 
 def check_creator(user: AbstractBaseUser) -> None:
     """Raises NotYours for whoever may make neither experiments nor test sets."""
     if not may_create(user):
         raise NotYours("import")
+
+
+def _format(kind: DataImport.Kind, file: str, said: Mapping[str, Any]) -> str:
+    format = said.get("format") or format_of(file)
+    # A line of plain text has no label.
+    if format not in FORMATS or (format == "text" and kind != Kind.CONTEXTS):
+        raise Invalid("format", "The file's name does not tell its format. Please choose it.")
+    return str(format)
 
 
 def _draft(user: AbstractBaseUser, slug: str) -> Experiment:
@@ -115,7 +120,7 @@ def pairs(field: str, value: object) -> dict[str, str]:
         return {}
     if not isinstance(value, Mapping):
         raise Invalid(field, "Must be an object.")
-    for name, item in value.items():
-        if not isinstance(item, str) or not 0 < len(item) <= _LONGEST_COLUMN or len(name) > _LONGEST_COLUMN:
-            raise Invalid(f"{field}.{name[:80]}", "Must be a text.")
+    for text in (text for pair in value.items() for text in pair):
+        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_COLUMN or not text.isprintable():
+            raise Invalid(field, f"Must have texts of 1 to {_LONGEST_COLUMN} characters by such names.")
     return dict(value)

@@ -27,7 +27,7 @@ from collection.importing.round_zero import (
 )
 from collection.models import DataImport, Experiment
 from collection.paging import page_by_key
-from collection.states import ExperimentState
+from collection.states import ExperimentState, ImportState
 from modelserver import registry
 
 PAGE = 50
@@ -131,7 +131,7 @@ def _line(item: DataImport) -> dict[str, Any]:
 
 def _import(item: DataImport) -> dict[str, Any]:
     names = ("progress", "problem", "fault_count", "faults", "outcome")
-    made = item.made.slug if item.made and item.outcome else None
+    made = item.made.slug if item.made and item.state == ImportState.DONE else None
     return _line(item) | {name: getattr(item, name) for name in names} | {"made": made}
 
 
