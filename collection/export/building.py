@@ -30,6 +30,8 @@ from collection.export.whole import whole, write_whole
 from collection.models import Experiment, Release, Round
 
 FORMAT = "whetstone-release/1"
+# Of each arm: how many examples there are by round, state and split.
+Counts = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -151,28 +153,28 @@ class _Build:
     def _writing(self) -> None:
         self.job.beat("writing", len(self.making.files), 0)
 
-    def _canonical(self, kept: Kept) -> tuple[list[Canonical], list[dict[str, Any]]]:
+    def _canonical(self, kept: Kept) -> tuple[list[Canonical], Counts]:
         """Each arm's rows as they are released, of which all other formats are made; and how many there are."""
         fields = [item.name for item in self.job.experiment.task.schema.fields]
         columns = {"examples": example_columns(fields), "attempts": attempt_columns(fields)}
         published = "jsonl" in self.choices.formats
         making = self.making if published else Making(self.job.folder / "unasked", self.job.folder / "unasked-notes")
-        arms, counts = [], []
+        arms, counts = list[Canonical](), dict[str, Any]()
         for slug in self.choices.arms:
             paths: dict[str, Path] = {}
             for table in self.tables:
                 path = f"jsonl/{slug}/{table}.jsonl"
                 making.file(path, partial(self._write, slug, table, kept))
                 paths[table] = making.folder / path
-            counted = making.told[f"jsonl/{slug}/examples.jsonl"]["counts"]
-            counts += counted
+            found: list[dict[str, Any]] = making.told[f"jsonl/{slug}/examples.jsonl"]["counts"]
+            counts[slug] = found
             arms.append(
                 Canonical(
                     arm=slug,
                     paths=paths,
                     columns={table: columns[table] for table in self.tables},
                     labels=self.reading.labels,
-                    splits=tuple(dict.fromkeys(item["split"] for item in counted)),
+                    splits=tuple(dict.fromkeys(item["split"] for item in found)),
                     beat=self._writing,
                 )
             )
@@ -199,7 +201,7 @@ class _Build:
                 file.write(orjson.dumps(row, option=LINE))
                 rows += 1
         named = [
-            {"arm": slug, "round": number, "state": state, "split": split, "examples": count}
+            {"round": number, "state": state, "split": split, "examples": count}
             for (number, state, split), count in sorted(counts.items())
         ]
         return {"rows": rows, "counts": named if table == "examples" else []}
@@ -216,13 +218,12 @@ class _Build:
         lines = b"".join(map(study_line, writers))
         self.making.content("study/writers.jsonl", lines, len(writers))
 
-    def _about(
-        self, splits: Splits, counts: Sequence[Mapping[str, Any]], findings: Mapping[str, Any], left: LeftOut
-    ) -> None:
+    def _about(self, splits: Splits, counts: Counts, findings: Mapping[str, Any], left: LeftOut) -> None:
         """What tells of the other files."""
-        divided: dict[str, Counter[str]] = {slug: Counter() for slug in self.choices.arms}
-        for item in counts:
-            divided[item["arm"]][item["split"]] += item["examples"]
+        divided: dict[str, Counter[str]] = {slug: Counter() for slug in counts}
+        for slug, found in counts.items():
+            for item in found:
+                divided[slug][item["split"]] += item["examples"]
         self.making.content("splits.json", plain_json(splits.summary() | {"counts": divided}))
         privacy = {
             "found": findings["counts"],
@@ -231,7 +232,7 @@ class _Build:
         }
         self.making.content("privacy.json", plain_json(privacy))
 
-    def _facts(self, counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _facts(self, counts: Counts) -> dict[str, Any]:
         experiment = self.job.experiment
         return {
             "format": FORMAT,

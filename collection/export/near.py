@@ -69,7 +69,7 @@ class NearTexts:
     def find(self, texts: Iterable[str]) -> Iterator[str | None]:
         """For each text the id of one that is nearly the same, the first of those by id; None if there is none.
 
-        One that is the same to a reader comes before all others. It takes some 40 µs a text, and milliseconds where
+        One that is the same to a reader comes before all others. It takes 40 to 80 µs a text, and milliseconds where
         most texts are alike but for a few characters.
         """
         for chunk in _chunks(texts):

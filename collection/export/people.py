@@ -6,12 +6,17 @@ import hashlib
 import hmac
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from django.contrib.auth import get_user_model
 
 from annotators.models import Annotator, Enrolment
 from collection.export.splits import draw
 from collection.models import Experiment, ImportedWriter
+
+# Whose platform ids are their users' numbers, and tell nobody anything.
+IN_HOUSE = "inhouse"
 
 
 class SharedPseudonym(RuntimeError):
@@ -72,3 +77,13 @@ class People:
         if imported is None:
             return Person(f"w{hmac.new(self._salt, key.bytes, hashlib.sha256).hexdigest()[:12]}", drawn)
         return Person(imported.pseudonym, imported.draws.get(str(self._seed), drawn))
+
+
+def identifiers() -> Iterator[str]:
+    """What the site knows people by, none of which may be in a release."""
+    for user in get_user_model().objects.values_list("username", "email", "first_name", "last_name").iterator():
+        username, email, first, last = user
+        yield from filter(None, (username, email, f"{first} {last}".strip()))
+    people = Annotator.objects.exclude(platform=IN_HOUSE).values_list("platform_id", flat=True)
+    yield from people.iterator()
+    yield from Annotator.objects.exclude(public_name="").values_list("public_name", flat=True).iterator()
