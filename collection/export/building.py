@@ -14,10 +14,14 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from collection.export.card import card
 from collection.export.choices import Choices
 from collection.export.columns import attempt_columns, example_columns
+from collection.export.croissant import croissant
+from collection.export.facts import Facts
 from collection.export.formats import WRITERS, Canonical
 from collection.export.kept import Kept, LeftOut, left_out
+from collection.export.layout import CARD, CROISSANT, PRIVACY, SPLITS_FILE, table_path
 from collection.export.making import Making, plain_json
 from collection.export.parts import LINE, Beat, Parts, Table
 from collection.export.people import People
@@ -155,7 +159,8 @@ class _Build:
 
     def _canonical(self, kept: Kept) -> tuple[list[Canonical], Counts]:
         """Each arm's rows as they are released, of which all other formats are made; and how many there are."""
-        fields = [item.name for item in self.job.experiment.task.schema.fields]
+        schema = self.job.experiment.task.schema
+        fields = [item.name for item in schema.fields]
         columns = {"examples": example_columns(fields), "attempts": attempt_columns(fields)}
         published = "jsonl" in self.choices.formats
         making = self.making if published else Making(self.job.folder / "unasked", self.job.folder / "unasked-notes")
@@ -163,17 +168,17 @@ class _Build:
         for slug in self.choices.arms:
             paths: dict[str, Path] = {}
             for table in self.tables:
-                path = f"jsonl/{slug}/{table}.jsonl"
+                path = table_path("jsonl", slug, table)
                 making.file(path, partial(self._write, slug, table, kept))
                 paths[table] = making.folder / path
-            found: list[dict[str, Any]] = making.told[f"jsonl/{slug}/examples.jsonl"]["counts"]
+            found: list[dict[str, Any]] = making.told[table_path("jsonl", slug)]["counts"]
             counts[slug] = found
             arms.append(
                 Canonical(
-                    arm=slug,
+                    slug=slug,
+                    schema=schema,
                     paths=paths,
                     columns={table: columns[table] for table in self.tables},
-                    labels=self.reading.labels,
                     splits=tuple(dict.fromkeys(item["split"] for item in found)),
                     beat=self._writing,
                 )
@@ -219,18 +224,23 @@ class _Build:
         self.making.content("study/writers.jsonl", lines, len(writers))
 
     def _about(self, splits: Splits, counts: Counts, findings: Mapping[str, Any], left: LeftOut) -> None:
-        """What tells of the other files."""
+        """What tells of the other files, the card and the Croissant metadata last: they name all others."""
         divided: dict[str, Counter[str]] = {slug: Counter() for slug in counts}
         for slug, found in counts.items():
             for item in found:
                 divided[slug][item["split"]] += item["examples"]
-        self.making.content("splits.json", plain_json(splits.summary() | {"counts": divided}))
+        how = splits.summary() | {"counts": divided}
         privacy = {
             "found": findings["counts"],
             "decision": self.job.decision or None,
             "left_out": {name: len(found) for name, found in vars(left).items()},
         }
-        self.making.content("privacy.json", plain_json(privacy))
+        self.making.content(SPLITS_FILE, plain_json(how))
+        self.making.content(PRIVACY, plain_json(privacy))
+        study = orjson.loads((self.job.folder / FOLDER / "study.json").read_bytes())
+        facts = Facts(self._facts(counts) | {"files": self.making.files}, study, how, privacy)
+        self.making.content(CARD, card(facts).encode())
+        self.making.content(CROISSANT, plain_json(croissant(facts)))
 
     def _facts(self, counts: Counts) -> dict[str, Any]:
         experiment = self.job.experiment

@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from collection.errors import Conflict, Invalid
+from collection.export.layout import TABULAR
 from collection.export.splits import SplitPlan
 from collection.states import ExampleState
 
 # What an example may be in a release: what its writer took back never is.
 STATES = (ExampleState.ACCEPTED, ExampleState.REJECTED, ExampleState.FLAGGED, ExampleState.PENDING)
 FORMATS = ("jsonl", "csv", "parquet", "huggingface", "anli", "source-study")
-# The formats that have a file of attempts.
-TABLES = ("jsonl", "csv", "parquet")
 _LISTS = ("arms", "states", "formats")
 
 
@@ -67,8 +66,8 @@ def parse(wanted: object, offer: Offer) -> Choices:
     arms = _some("arms", wanted.get("arms"), tuple(offer.rounds), tuple(offer.rounds))
     formats = _some("formats", wanted.get("formats"), FORMATS, ("jsonl", "huggingface"))
     attempts = _flag("attempts", wanted.get("attempts"))
-    if attempts and not set(formats) & set(TABLES):
-        raise Invalid("attempts", f"Only these formats hold attempts: {', '.join(TABLES)}; please choose one too.")
+    if attempts and not set(formats) & set(TABULAR):
+        raise Invalid("attempts", f"Only these formats hold attempts: {', '.join(TABULAR)}; please choose one too.")
     rounds = _rounds(wanted.get("rounds"), arms, offer)
     empty = [arm for arm in arms if not rounds[arm]]
     if empty and (wanted.get("arms") is not None or len(empty) == len(arms)):

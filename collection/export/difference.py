@@ -12,12 +12,13 @@ from typing import Any
 import orjson
 
 from collection.export.choices import Choices
+from collection.export.layout import CARD, CROISSANT, MANIFEST, table_path
 from collection.export.rows import Row
 
 # The ids that are named of each kind; all are counted.
 MOST_NAMED = 1_000
 # Told by the checksum of the whole, and other in every release.
-_ABOUT = ("release.json", "README.md", "croissant.json")
+_ABOUT = (MANIFEST, CARD, CROISSANT)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def difference(former: Side, latter: Side) -> Difference:
         files_changed=tuple(
             sorted(path for path in old & new if former.files[path]["sha256"] != latter.files[path]["sha256"])
         ),
-        examples={arm: _examples(former, latter, f"jsonl/{arm}/examples.jsonl") for arm in arms},
+        examples={arm: _examples(former, latter, table_path("jsonl", arm)) for arm in arms},
     )
 
 

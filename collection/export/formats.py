@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
+from collection.export.anli import write_anli
 from collection.export.columns import Kind
+from collection.export.layout import EXAMPLES, anli_path, source_study_path, split_path, table_path
 from collection.export.making import Making
 from collection.export.parquet import write_parquet
 from collection.export.rows import BATCH, Row
 from collection.export.sheets import write_csv
+from collection.export.source_study import write_source_study
+from collection.export.splits import SPLITS
+from collection.schema import TaskSchema
 
 Columns = Mapping[str, Kind]
 
@@ -26,10 +33,10 @@ class Canonical:
     ``splits`` are those that have examples. ``beat`` is called now and then while rows are read.
     """
 
-    arm: str
+    slug: str
+    schema: TaskSchema
     paths: Mapping[str, Path]
     columns: Mapping[str, Columns]
-    labels: tuple[str, ...]
     splits: tuple[str, ...]
     beat: Callable[[], None]
 
@@ -61,29 +68,45 @@ def _jsonl(arm: Canonical, making: Making) -> None:
 
 def _csv(arm: Canonical, making: Making) -> None:
     for table, columns in arm.columns.items():
+        making.file(table_path("csv", arm.slug, table), partial(_write_csv, arm, table, columns))
 
-        def write(file: BinaryIO, table: str = table, columns: Columns = columns) -> Mapping[str, Any]:
-            return {"rows": write_csv(arm.rows(table), columns, file)}
 
-        making.file(f"csv/{arm.arm}/{table}.csv", write)
+def _write_csv(arm: Canonical, table: str, columns: Columns, file: BinaryIO) -> Mapping[str, Any]:
+    return {"rows": write_csv(arm.rows(table), columns, file)}
 
 
 def _parquet(arm: Canonical, making: Making) -> None:
     for table, columns in arm.columns.items():
-        _write_parquet(arm, making, f"parquet/{arm.arm}/{table}.parquet", columns, partial(arm.rows, table))
+        _write_parquet(arm, making, table_path("parquet", arm.slug, table), columns, partial(arm.rows, table))
 
 
 def _huggingface(arm: Canonical, making: Making) -> None:
-    """A file a split, which the card's YAML names (see card); ``datasets`` can't open a split without rows."""
+    """A file a split, which the card's YAML names; ``datasets`` opens none without rows."""
     for split in arm.splits:
-        path = f"data/{arm.arm}/{split}.parquet"
-        _write_parquet(arm, making, path, arm.columns["examples"], partial(arm.rows_of_split, split))
+        rows = partial(arm.rows_of_split, split)
+        _write_parquet(arm, making, split_path(arm.slug, split), arm.columns[EXAMPLES], rows)
+
+
+def _anli(arm: Canonical, making: Making) -> None:
+    for split in sorted(set(SPLITS) & set(arm.splits)):
+        for number, rows in groupby(arm.rows_of_split(split), itemgetter("round")):
+            making.file(anli_path(arm.slug, number, split), partial(_write_anli, arm.schema, rows))
+
+
+def _write_anli(schema: TaskSchema, rows: Iterator[Row], file: BinaryIO) -> Mapping[str, Any]:
+    return {"rows": write_anli(rows, schema, file)}
+
+
+def _source_study(arm: Canonical, making: Making) -> None:
+    path = source_study_path(arm.slug)
+    making.file(path, lambda file: {"rows": write_source_study(arm.rows(EXAMPLES), arm.schema, file)})
 
 
 def _write_parquet(
     arm: Canonical, making: Making, path: str, columns: Columns, rows: Callable[[], Iterator[Row]]
 ) -> None:
-    making.file(path, lambda file: {"rows": write_parquet(rows(), columns, arm.labels, file)})
+    labels = arm.schema.label_names
+    making.file(path, lambda file: {"rows": write_parquet(rows(), columns, labels, file)})
 
 
 WRITERS: Mapping[str, Callable[[Canonical, Making], None]] = {
@@ -91,4 +114,6 @@ WRITERS: Mapping[str, Callable[[Canonical, Making], None]] = {
     "csv": _csv,
     "parquet": _parquet,
     "huggingface": _huggingface,
+    "anli": _anli,
+    "source-study": _source_study,
 }

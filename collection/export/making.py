@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from collection.export.storage import MANIFEST
+from collection.export.layout import MANIFEST
 from collection.export.whole import whole, write_whole
 
 

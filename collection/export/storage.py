@@ -15,10 +15,10 @@ import fsspec
 from django.conf import settings
 from fsspec.implementations.local import LocalFileSystem
 
+from collection.export.layout import MANIFEST
 from modelserver.durable import flush
 
 CHUNK_BYTES = 1 << 20
-MANIFEST = "release.json"
 ABANDONED_AFTER_S = 24 * 3600
 
 
@@ -97,8 +97,14 @@ class ReleaseStorage:
                     flush(coming / path)
             with contextlib.suppress(FileNotFoundError):
                 target.rename(going)
+            for part in {coming, *(Path(coming / path).parent for path in paths)}:
+                flush(part)
             coming.rename(target)
-            flush(target.parent)
+            try:
+                flush(target.parent)
+            except OSError:
+                target.rename(coming)
+                raise
         finally:
             shutil.rmtree(coming, ignore_errors=True)
             shutil.rmtree(going, ignore_errors=True)

@@ -51,7 +51,7 @@ def content(release: Release, path: str) -> bytes:
 
 def rows(release: Release, path: str) -> list[dict[str, Any]]:
     """The rows of a file of JSON lines."""
-    return [json.loads(line) for line in content(release, path).decode().splitlines()]
+    return [json.loads(line) for line in content(release, path).split(b"\n")[:-1]]
 
 
 def everything(release: Release) -> dict[str, bytes]:
