@@ -5,7 +5,7 @@ from __future__ import annotations
 from collection.cards import card_of
 from collection.errors import Conflict
 from collection.models import Experiment
-from collection.versions import Lineage
+from collection.versions import Lineage, check_weights
 from collection.zips import Archive, Entry, archived
 from modelserver.artifacts import ArtifactError
 from modelserver.repository import ModelRepository, VersionMissing
@@ -16,9 +16,11 @@ CARD_FILE = "README.md"
 def archive_of(experiment: Experiment, lineage: Lineage, repository: ModelRepository) -> Archive:
     """The files of a version in a folder, and a card that tells where it comes from.
 
-    Raises Conflict if the repository lacks the version or a file of it, holds another one, or does not answer.
+    Raises Conflict if the version came without its weights, and if the repository lacks it or a file of it, holds
+    another one, or does not answer.
     """
     version = lineage.version
+    check_weights(version)
     try:
         manifest, digest = repository.describe(version.ref)
         files = repository.files(version.ref)

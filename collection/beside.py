@@ -31,9 +31,10 @@ _ROUNDS_A_RUN = 60
 def work_beside(experiment: Experiment, store: DataStore) -> None:
     """Keep what has come of earlier runs, and request the next one if nothing else is under way.
 
-    An experiment with no seeds for its curve has nothing trained or scored beside its loop.
+    An experiment with no seeds for its curve has nothing trained or scored beside its loop, and neither has one that
+    came with a release: the weights of its versions are not on this site.
     """
-    if experiment.curve_seeds == 0:
+    if experiment.curve_seeds == 0 or experiment.imported_from:
         return
     _keep_curve_versions(experiment)
     _keep_round_scores(experiment, store)

@@ -142,7 +142,7 @@ def heartbeat(taken: DataImport, **progress: Any) -> None:
 
 
 def reclaim_dead() -> None:
-    """working → due, where a worker has given no sign for IMPORT_DEADLINE_SECONDS; → failed, where a command has not."""
+    """working → due, or → failed for a command, where there was no sign for IMPORT_DEADLINE_SECONDS."""
     silent = timezone.now() - dt.timedelta(seconds=settings.IMPORT_DEADLINE_SECONDS)
     for item in DataImport.objects.filter(state=ImportState.WORKING, heartbeat_at__lt=silent):
         sign = {"heartbeat_at": item.heartbeat_at}

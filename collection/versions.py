@@ -10,8 +10,8 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from collection.analytics.metrics import Estimate, share
-from collection.errors import Invalid, NothingToDo, NotYours
-from collection.models import Evaluation, Example, Experiment, Round, TestSet
+from collection.errors import Conflict, Invalid, NothingToDo, NotYours
+from collection.models import Evaluation, Example, Experiment, ImportedVersion, Round, TestSet
 from collection.states import ExampleState
 from modelserver.client import ModelServerError, PredictsText, Rejected
 from modelserver.models import ModelVersion, TrainingRun
@@ -97,12 +97,21 @@ def lineage_of(experiment: Experiment, name: str, version: int) -> Lineage:
     return next(item for item in lineages(experiment) if item.version == wanted)
 
 
+def check_weights(version: ModelVersion) -> None:
+    """Raises Conflict for a version that came with a release: its weights are not on this site."""
+    if ImportedVersion.objects.filter(version=version).exists():
+        raise Conflict(
+            "no_weights", _("%(version)s came with a release; its weights are not on this site.") % {"version": version}
+        )
+
+
 def predict(version: ModelVersion, inputs: Sequence[TextInput], field: str, client: PredictsText) -> list[Prediction]:
     """What a version says of each input, in order. Nothing is stored.
 
-    Raises Invalid naming ``field`` for a text that the version cannot read, and NothingToDo while no server answers
-    for the version.
+    Raises Invalid naming ``field`` for a text that the version cannot read, Conflict for a version that came without
+    its weights, and NothingToDo while no server answers for the version.
     """
+    check_weights(version)
     try:
         return client.predict(version.ref, version.labels, inputs)
     except Rejected as error:

@@ -25,7 +25,7 @@ from collection.api.console.base import ConsoleView
 from collection.errors import Invalid
 from collection.schema import TaskSchema
 from collection.texts import check_text
-from collection.versions import one_of, predict
+from collection.versions import check_weights, one_of, predict
 from modelserver import registry
 from modelserver.models import ModelVersion
 from modelserver.wire import MAX_TEXT_CHARACTERS, TextInput
@@ -65,9 +65,11 @@ class BackendView(ConsoleView):
     schema = None
 
     def version(self, slug: str, name: str, version: int) -> tuple[TaskSchema, ModelVersion]:
-        """The task's schema and the version. Raises NotYours."""
+        """The task's schema and the version. Raises NotYours, and Conflict for one without weights."""
         experiment = self.experiment(slug)
-        return experiment.task.schema, one_of(experiment, name, version)
+        found = one_of(experiment, name, version)
+        check_weights(found)
+        return experiment.task.schema, found
 
 
 class HealthView(BackendView):

@@ -69,7 +69,7 @@ class _Scores:
                 self._fault("test_items", line, "test_set", f"There is no test set {row['test_set'][:60]!r}.")
             elif row["index"] != len(rows):
                 self._fault("test_items", line, "index", f"Must be {len(rows)}: they come in order.")
-            elif not set(self._fields) == set(row["texts"]) or not all(map(_is_text, row["texts"].values())):
+            elif set(self._fields) != set(row["texts"]) or not all(map(_is_text, row["texts"].values())):
                 self._fault("test_items", line, "texts", f"Must be a text for each of {', '.join(self._fields)}.")
             elif row["label"] not in self._labels:
                 self._fault("test_items", line, "label", f"Must be one of {', '.join(self._labels)}.")

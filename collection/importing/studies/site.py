@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from collection.errors import Conflict
-from collection.export.rows import iso
+from collection.export.stored import iso
 from collection.importing.faults import Faults
 from collection.importing.studies.facts import STUDY, Facts, path_of
 from collection.models import Experiment, Task, TestSet

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from collection import assignment, submission
 from collection.export.columns import attempt_columns, example_columns
+from collection.export.making import release_sha256
 from collection.export.parquet import write_parquet
 from collection.export.people import People
 from collection.export.rows import Met, Reading, attempt_rows, example_rows
@@ -147,12 +148,11 @@ def sealed(folder: Path) -> None:
             content = path.read_bytes()
             name = str(path.relative_to(folder))
             files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "rows": None}
-    listed = "".join(f"{files[name]['sha256']}  {name}\n" for name in sorted(files))
     manifest = {
         "format": "whetstone-release/1",
         "choices": {"splits": {"seed": 0}},
         "files": files,
-        "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        "sha256": release_sha256(files),
     }
     write(folder / "release.json", orjson.dumps(manifest))
 
