@@ -1,4 +1,5 @@
-"""What can be downloaded of a release: a file or all of them, as headers and content that is read while it is sent."""
+"""What of a release is given out while somebody waits: a file or all of them, read while they are sent, and what it has
+another way than another one."""
 
 from __future__ import annotations
 
@@ -8,7 +9,11 @@ from pathlib import PurePosixPath
 
 from collection import releases
 from collection.errors import Conflict, NotYours
+from collection.export.difference import Difference
 from collection.models import Release
+
+# Examples that are read for a difference: it takes a second or two.
+MOST_COMPARED = 100_000
 
 _TYPES = {
     ".csv": "text/csv; charset=utf-8",
@@ -53,13 +58,30 @@ def archive_of(release: Release) -> Download:
     return Download(archive.headers(), _begun(archive.parts))
 
 
+def compared(former: Release, latter: Release) -> Difference:
+    """What is another way in the latter. Raises Conflict unless both are done, if there is too much to be read at once,
+    and if the storage does not give it."""
+    if sum(sum(releases.examples_of(item).values()) for item in (former, latter)) > MOST_COMPARED:
+        slug, numbers = former.experiment.slug, f"{former.number} {latter.number}"
+        message = f"There is too much to compare while you wait; manage.py release {slug} --diff {numbers} does it."
+        raise Conflict("too_large", message)
+    try:
+        return releases.difference(former, latter)
+    except OSError:
+        raise _no_files() from None
+
+
+def _no_files() -> Conflict:
+    message = "The storage of releases lacks this file or does not answer. Please tell who runs this site."
+    return Conflict("no_files", message)
+
+
 def _begun(parts: Iterator[bytes]) -> Iterator[bytes]:
     """The same parts, the first one read: whoever asks is told in words if there is none."""
     try:
         first = next(parts, b"")
     except OSError:
-        message = "The storage of releases lacks this file or does not answer. Please tell who runs this site."
-        raise Conflict("no_files", message) from None
+        raise _no_files() from None
     return _after(first, parts)
 
 

@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from collection.errors import Conflict, Invalid, NotYours
 from collection.export import difference as comparing
-from collection.export.choices import TABLES, Choices, Offer, parse
+from collection.export.choices import Choices, Offer, parse
+from collection.export.layout import TABULAR, table_path
 from collection.export.storage import release_storage
 from collection.models import Experiment, Release, Round
 from collection.nudges import nudge
@@ -269,8 +270,8 @@ def files_of(release: Release) -> list[ReleasedFile]:
 
 def examples_of(release: Release) -> dict[str, int]:
     """How many examples of each arm a release has; none for one without a table of them."""
-    for format in TABLES:
-        paths = {f"{format}/{arm}/examples.{format}": arm for arm in release.choices["arms"]}
+    for format in TABULAR:
+        paths = {table_path(format, arm): arm for arm in release.choices["arms"]}
         found = {arm: release.files[path]["rows"] for path, arm in paths.items() if path in release.files}
         if found:
             return found

@@ -196,6 +196,7 @@ SPECTACULAR_SETTINGS = {
         "ExampleStateEnum": "collection.api.serializers.EXAMPLE_STATES",
         "ImportStateEnum": "collection.api.serializers.IMPORT_STATES",
         "ReleaseStateEnum": "collection.api.serializers.RELEASE_STATES",
+        "FindingsDecisionEnum": "collection.releases.DECISIONS",
         "ImportKindEnum": "collection.models.DataImport.Kind",
         "RoleEnum": "annotators.models.Membership.Role",
         "ScopeEnum": "annotators.models.ApiToken.Scope",

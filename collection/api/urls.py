@@ -4,7 +4,18 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import labelstudio, session, views
-from collection.api.console import data, experiments, imports, library, people, power, report, steering, versions
+from collection.api.console import (
+    data,
+    experiments,
+    imports,
+    library,
+    people,
+    power,
+    releases,
+    report,
+    steering,
+    versions,
+)
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
@@ -29,6 +40,15 @@ one_experiment = [
     path("versions/", versions.VersionsView.as_view()),
     path("versions/<slug:name>/<int:version>/", versions.VersionView.as_view()),
     path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
+    path("releases/", releases.ReleasesView.as_view()),
+    path("releases/<int:number>/", releases.OneReleaseView.as_view()),
+    path("releases/<int:number>/decision/", releases.DecisionView.as_view()),
+    path("releases/<int:number>/retry/", releases.RetryView.as_view()),
+    path("releases/<int:number>/withdraw/", releases.WithdrawView.as_view()),
+    path("releases/<int:number>/link/", releases.LinkView.as_view()),
+    path("releases/<int:number>/difference/", releases.DifferenceView.as_view()),
+    path("releases/<int:number>/zip/", releases.ArchiveView.as_view()),
+    path("releases/<int:number>/files/<path:path>", releases.FileView.as_view()),
     path("report/", report.ReportView.as_view()),
     path("report/<slug:section>/", report.ReportSectionView.as_view()),
     path("versions/<slug:name>/<int:version>/download/", versions.DownloadView.as_view()),

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from collection import releases
 from collection.access import Right
-from collection.downloads import Download, archive_of, file_of
+from collection.downloads import Download, archive_of, compared, file_of
 from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.models import Experiment, Release
 from collection.pages.people import looked_at, looked_at_with, status_of
@@ -102,11 +102,11 @@ def difference(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     release = _found(experiment, number)
     former = request.GET.get("former", "")
     if not (former.isascii() and former.isdigit() and len(former) < 10):
-        raise Http404
+        return redirect("release", slug=slug, number=number)
     refusal: Refused | None = None
     found = None
     try:
-        found = releases.difference(_found(experiment, int(former)), release)
+        found = compared(_found(experiment, int(former)), release)
     except Refused as refused:
         refusal = refused
     page = {

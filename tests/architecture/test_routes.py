@@ -83,6 +83,17 @@ MATRIX: dict[str, str] = {
     f"POST {S}examples/<uuid:key>/": LOOKS,
     f"GET {S}experts/": LOOKS,
     f"POST {S}experts/": LOOKS,
+    f"GET {S}releases/": LOOKS,
+    f"POST {S}releases/": LOOKS,
+    f"GET {S}releases/<int:number>/": LOOKS,
+    # Deciding and trying again are a researcher's; links and withdrawing, which a test of their own tries, an owner's.
+    f"POST {S}releases/<int:number>/": LOOKS,
+    f"GET {S}releases/<int:number>/difference/": LOOKS,
+    f"GET {S}releases/<int:number>/zip/": LOOKS,
+    f"GET {S}releases/<int:number>/files/<path:path>": LOOKS,
+    "GET r/<uuid:link>/": EVERYBODY,
+    "GET r/<uuid:link>/zip/": EVERYBODY,
+    "GET r/<uuid:link>/files/<path:path>": EVERYBODY,
     f"GET {S}report/": LOOKS,
     f"POST {S}report/": LOOKS,
     f"GET {S}report/print/": LOOKS,
@@ -175,6 +186,17 @@ MATRIX: dict[str, str] = {
     f"GET {E}versions/": LOOKS,
     f"GET {E}versions/<slug:name>/<int:version>/": LOOKS,
     f"POST {E}versions/<slug:name>/<int:version>/predict/": LOOKS,
+    f"GET {E}releases/": LOOKS,
+    f"POST {E}releases/": LOOKS,
+    f"GET {E}releases/<int:number>/": LOOKS,
+    f"POST {E}releases/<int:number>/decision/": LOOKS,
+    f"POST {E}releases/<int:number>/retry/": LOOKS,
+    f"POST {E}releases/<int:number>/withdraw/": MANAGES,
+    f"POST {E}releases/<int:number>/link/": MANAGES,
+    f"DELETE {E}releases/<int:number>/link/": MANAGES,
+    f"GET {E}releases/<int:number>/difference/": LOOKS,
+    f"GET {E}releases/<int:number>/zip/": LOOKS,
+    f"GET {E}releases/<int:number>/files/<path:path>": LOOKS,
     f"GET {E}report/": LOOKS,
     f"POST {E}report/": LOOKS,
     f"GET {E}report/<slug:section>/": LOOKS,
@@ -271,9 +293,11 @@ class World:
         version = self.experiment.base_version
         assert version is not None
         factories.report(self.experiment)
+        release = factories.release(self.experiment)
         self.values = {
             "<slug:section>": "collection", "<slug:chart>": "mer-by-arm", "<slug:table>": "mer",
             "<slug:slug>": "study", "<slug:arm>": "dynamic", "<int:number>": "1", "<slug:name>": version.name,
+            "<uuid:link>": str(release.link), "<path:path>": "release.json",
             "<int:version>": str(version.version), "<str:username>": people["researcher"].username,
         }  # fmt: skip
         self.keys = {

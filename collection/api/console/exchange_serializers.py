@@ -5,9 +5,12 @@ from __future__ import annotations
 from rest_framework import serializers as s
 
 from collection.api.console.serializers import FaultOut, PreviewOut
-from collection.api.serializers import IMPORT_STATES, Fields
+from collection.api.serializers import IMPORT_STATES, RELEASE_STATES, Fields
+from collection.export.choices import FORMATS as RELEASE_FORMATS
+from collection.export.choices import STATES
 from collection.importing.tables import FORMATS
 from collection.models import DataImport, TestSet
+from collection.releases import DECISIONS
 
 
 class ImportIn(Fields):
@@ -94,3 +97,109 @@ class RoundZeroOut(Fields):
 
     arms = RoundZeroArmOut(many=True)
     locked = s.CharField(allow_null=True)
+
+
+class ReleaseIn(Fields):
+    """What is not sent has its default: all arms, their rounds that are done, accepted examples, no attempts, formats
+    ``jsonl`` and ``huggingface``, no splits. ``rounds`` are numbers, or numbers by arm; ``splits`` have ``method``, the
+    shares ``dev`` and ``test`` of the writers, ``contexts`` and ``seed``."""
+
+    arms = s.ListField(child=s.CharField(), required=False, allow_null=True)
+    rounds = s.JSONField(required=False, allow_null=True)
+    states = s.ListField(child=s.ChoiceField([str(state) for state in STATES]), required=False, allow_null=True)
+    attempts = s.BooleanField(required=False)
+    formats = s.ListField(child=s.ChoiceField(RELEASE_FORMATS), required=False, allow_null=True)
+    splits = s.DictField(required=False, allow_null=True)
+    test_items = s.BooleanField(required=False)
+
+
+class FindingsIn(Fields):
+    decision = s.ChoiceField(DECISIONS)
+
+
+class ReleaseLineOut(Fields):
+    """``examples`` are counted by arm; ``public`` says that it has a link for people without an account."""
+
+    number = s.IntegerField()
+    state = s.ChoiceField(RELEASE_STATES)
+    problem = s.CharField(allow_blank=True)
+    progress = s.DictField()
+    choices = s.DictField()
+    examples = s.DictField(child=s.IntegerField())
+    size = s.IntegerField(allow_null=True)
+    sha256 = s.CharField(allow_blank=True)
+    note = s.CharField(allow_blank=True)
+    public = s.BooleanField()
+    as_of = s.DateTimeField()
+    done_at = s.DateTimeField(allow_null=True)
+
+
+class ReleasePageOut(Fields):
+    results = ReleaseLineOut(many=True)
+    next = s.CharField(allow_null=True)
+
+
+class FindingOut(Fields):
+    """Something that may tell who somebody is, in a masked excerpt."""
+
+    table = s.CharField()
+    id = s.CharField()
+    column = s.CharField()
+    kind = s.CharField()
+    excerpt = s.CharField(allow_blank=True)
+
+
+class FindingsOut(Fields):
+    """``counts`` by kind; ``kept`` are the first of them."""
+
+    counts = s.DictField(child=s.IntegerField())
+    kept = FindingOut(many=True)
+
+
+class ReleasedFileOut(Fields):
+    path = s.CharField()
+    sha256 = s.CharField()
+    size = s.IntegerField()
+    rows = s.IntegerField(allow_null=True)
+
+
+class ReleaseOut(ReleaseLineOut):
+    """``link`` is the path of its page for people without an account, told to owners alone."""
+
+    findings = FindingsOut()
+    findings_decision = s.ChoiceField(DECISIONS, allow_null=True)
+    files = ReleasedFileOut(many=True)
+    link = s.CharField(allow_null=True)
+
+
+class IdsOut(Fields):
+    """How many examples, and the ids of the first of them."""
+
+    count = s.IntegerField()
+    first = s.ListField(child=s.CharField())
+
+
+class MovedOut(IdsOut):
+    from_split = s.CharField()
+    to_split = s.CharField()
+
+
+class DifferentExamplesOut(Fields):
+    """``compared`` is false for an arm that one of the releases does not have as JSON lines."""
+
+    arm = s.CharField()
+    compared = s.BooleanField()
+    added = IdsOut(allow_null=True)
+    removed = IdsOut(allow_null=True)
+    changed = IdsOut(allow_null=True)
+    moved = MovedOut(many=True)
+
+
+class DifferenceOut(Fields):
+    """``settings`` are the choices that differ, each with its former and its latter value."""
+
+    settings = s.DictField(child=s.ListField())
+    files_added = s.ListField(child=s.CharField())
+    files_removed = s.ListField(child=s.CharField())
+    files_changed = s.ListField(child=s.CharField())
+    examples = DifferentExamplesOut(many=True)
