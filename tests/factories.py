@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -234,10 +235,14 @@ def scored(experiment: Experiment, version: ModelVersion, slug: str = "hard", ri
 
 def release(experiment: Experiment, number: int = 1, state: str = "done", **values: Any) -> Release:
     """A release of the dynamic arm's first round in that state; one that is done has two files, and a public link."""
-    examples = b'{"id": "1", "split": "train"}\n'
-    files = {"release.json": b"{}\n", "jsonl/dynamic/examples.jsonl": examples}
+    row = {"id": str(number), "round": 1, "submitted_at": "2026-01-01", "writer": "w1", "votes": [], "split": "train"}
+    files = {"release.json": b"{}\n", "jsonl/dynamic/examples.jsonl": f"{json.dumps(row)}\n".encode()}
     described = {
-        path: {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "rows": len(content) // 20 or None}
+        path: {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": len(content),
+            "rows": 1 if "jsonl" in path else None,
+        }
         for path, content in files.items()
     }
     done = {"files": described, "sha256": "4" * 64, "size": 32, "done_at": timezone.now(), "link": uuid.uuid4()}
