@@ -92,6 +92,11 @@ def may_create(user: User) -> bool:
     return bool(getattr(user, "is_staff", False))
 
 
+def may_import(user: User) -> bool:
+    """Whether somebody may send long files to be imported: who may make experiments, and who runs one."""
+    return may_create(user) or (isinstance(user, AbstractBaseUser) and user.is_active and visible(user).exists())
+
+
 def visible(user: AbstractBaseUser) -> QuerySet[Experiment]:
     """The experiments at which somebody may look from the console."""
     if getattr(user, "is_superuser", False):

@@ -15,6 +15,7 @@ import fsspec
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from collection.errors import Invalid, NotYours
@@ -101,9 +102,14 @@ def begin(
     return made
 
 
+def asked_by(user: AbstractBaseUser) -> QuerySet[DataImport]:
+    """The imports that somebody asked for."""
+    return DataImport.objects.filter(user_id=user.pk, size__isnull=False).select_related("experiment", "task", "made")
+
+
 def mine(user: AbstractBaseUser, key: uuid.UUID) -> DataImport:
     """An import that somebody asked for. Raises NotYours for any other."""
-    found = DataImport.objects.filter(user_id=user.pk, key=key, size__isnull=False).select_related("made").first()
+    found = asked_by(user).filter(key=key).first()
     if found is None:
         raise NotYours("import")
     return found

@@ -21,6 +21,7 @@ from django.utils import timezone
 from collection.errors import Conflict, Invalid, NotYours
 from collection.export import difference as comparing
 from collection.export.choices import Choices, Offer, parse
+from collection.export.layout import TABULAR, table_path
 from collection.export.storage import release_storage
 from collection.models import Experiment, Release, Round
 from collection.nudges import nudge
@@ -56,21 +57,26 @@ def offer_of(experiment: Experiment) -> Offer:
     return Offer(rounds, experiment.task.schema.context_field is not None)
 
 
-def ask(experiment: Experiment, wanted: object, actor: AbstractBaseUser | None = None) -> Release:
+def ask(
+    experiment: Experiment, wanted: object, actor: AbstractBaseUser | None = None, *, told: int | None = None
+) -> Release:
     """Have the next release of an experiment made, of the data as they are now.
 
-    ``wanted`` are its choices as plain values, each with a default (see export.choices). Raises Invalid naming the
-    choice that is wrong, and Conflict for rounds that are still running.
+    ``wanted`` are its choices as plain values, each with a default (see export.choices). ``told`` is the number of the
+    latest release that the asker knows of, 0 for none. Raises Invalid naming the choice that is wrong, and Conflict
+    for rounds that are still running, or if there is a later release than was told.
     """
     choices = parse(wanted, offer_of(experiment))
     with transaction.atomic():
         # Two who ask at once get two numbers.
         Experiment.objects.select_for_update().get(pk=experiment.pk)
-        last = Release.objects.filter(experiment=experiment).aggregate(Max("number"))["number__max"]
+        last = Release.objects.filter(experiment=experiment).aggregate(Max("number"))["number__max"] or 0
+        if told is not None and told != last:
+            raise Conflict("later", f"Release {last} was asked for meanwhile. Nothing was done.")
         now = timezone.now()
         release = Release.objects.create(
             experiment=experiment,
-            number=(last or 0) + 1,
+            number=last + 1,
             choices=choices.to_plain(),
             salt=_salt(),
             as_of=now,
@@ -260,6 +266,16 @@ def files_of(release: Release) -> list[ReleasedFile]:
     if release.state != ReleaseState.DONE:
         return []
     return [ReleasedFile(path, **item) for path, item in sorted(release.files.items())]
+
+
+def examples_of(release: Release) -> dict[str, int]:
+    """How many examples of each arm a release has; none for one without a table of them."""
+    for format in TABULAR:
+        paths = {table_path(format, arm): arm for arm in release.choices["arms"]}
+        found = {arm: release.files[path]["rows"] for path, arm in paths.items() if path in release.files}
+        if found:
+            return found
+    return {}
 
 
 def open_file(release: Release, path: str) -> Iterator[bytes]:

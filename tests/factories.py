@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
+import tempfile
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from annotators.enrolment import annotator_of, plan_study
 from annotators.membership import Role, grant
 from annotators.models import Annotator
-from collection import assignment, experiments, reports, submission, validation
+from collection import assignment, experiments, releases, reports, submission, validation
 from collection.analytics.metrics import share
 from collection.analytics.sections import Chart, Column, Section, Table
 from collection.demo.tasks import task
 from collection.enrolment import enrol
+from collection.export.storage import release_storage
 from collection.importing.jsonl import LabelledRow
 from collection.importing.test_sets import import_test_set
-from collection.models import Arm, Assignment, Attempt, Evaluation, Example, Experiment, Report, Round, TestSet
+from collection.models import Arm, Assignment, Attempt, Evaluation, Example, Experiment, Release, Report, Round, TestSet
 from collection.rounds import open_round
 from collection.states import ExperimentState, RoundState
 from lifecycle.moves import move
@@ -225,3 +231,34 @@ def scored(experiment: Experiment, version: ModelVersion, slug: str = "hard", ri
         model_version=version, test_set=test_set, run=run, rows=10, accuracy=right / 10, balanced_accuracy=right / 10,
         predicted=[0] * 10, confidence=[0.5] * 10,
     )  # fmt: skip
+
+
+def release(experiment: Experiment, number: int = 1, state: str = "done", **values: Any) -> Release:
+    """A release of the dynamic arm's first round in that state; one that is done has two files, and a public link."""
+    row = {"id": str(number), "round": 1, "submitted_at": "2026-01-01", "writer": "w1", "votes": [], "split": "train"}
+    files = {"release.json": b"{}\n", "jsonl/dynamic/examples.jsonl": f"{json.dumps(row)}\n".encode()}
+    described = {
+        path: {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": len(content),
+            "rows": 1 if "jsonl" in path else None,
+        }
+        for path, content in files.items()
+    }
+    done = {"files": described, "sha256": "4" * 64, "size": 32, "done_at": timezone.now(), "link": uuid.uuid4()}
+    made = Release.objects.create(
+        experiment=experiment, number=number, state=state, salt="0" * 64, as_of=timezone.now(),
+        choices={
+            "arms": ["dynamic"], "rounds": {"dynamic": [1]}, "states": ["accepted"], "attempts": False,
+            "formats": ["jsonl"], "test_items": False,
+            "splits": {"method": "none", "dev": 0.0, "test": 0.0, "contexts": False, "seed": 0},
+        },
+        **(done if state == "done" else {}) | values,
+    )  # fmt: skip
+    if state == "done":
+        with tempfile.TemporaryDirectory(dir=settings.DATA_DIR) as folder:
+            for path, content in files.items():
+                (Path(folder) / "it" / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(folder) / "it" / path).write_bytes(content)
+            release_storage().publish(Path(folder) / "it", list(files), releases.place_of(made))
+    return made

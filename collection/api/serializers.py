@@ -6,11 +6,12 @@ from typing import Any
 
 from rest_framework import serializers as s
 
-from collection.states import ArmKind, ExampleState, ExperimentState, RoundState
+from collection.states import ArmKind, ExampleState, ExperimentState, ImportState, ReleaseState, RoundState
 
 Fields = s.Serializer[Any]
-ARM_KINDS, EXAMPLE_STATES, EXPERIMENT_STATES, ROUND_STATES = (
-    [(item.value, item.value) for item in kind] for kind in (ArmKind, ExampleState, ExperimentState, RoundState)
+ARM_KINDS, EXAMPLE_STATES, EXPERIMENT_STATES, IMPORT_STATES, RELEASE_STATES, ROUND_STATES = (
+    [(item.value, item.value) for item in kind]
+    for kind in (ArmKind, ExampleState, ExperimentState, ImportState, ReleaseState, RoundState)
 )
 SLUG = r"^[a-z][a-z0-9-]{0,59}$"
 

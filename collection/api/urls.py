@@ -4,7 +4,18 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from collection.api import labelstudio, session, views
-from collection.api.console import data, experiments, library, people, power, report, steering, versions
+from collection.api.console import (
+    data,
+    experiments,
+    imports,
+    library,
+    people,
+    power,
+    releases,
+    report,
+    steering,
+    versions,
+)
 
 one_experiment = [
     path("", experiments.ExperimentView.as_view()),
@@ -21,6 +32,7 @@ one_experiment = [
     path("actions/", steering.ActionsView.as_view()),
     path("health/", experiments.HealthView.as_view()),
     path("events/", experiments.EventsView.as_view()),
+    path("round-zero/", imports.RoundZeroView.as_view()),
     path("contexts/", data.ContextsView.as_view()),
     path("examples/", data.ExamplesView.as_view()),
     path("examples/<uuid:key>/", data.ExampleDetailView.as_view()),
@@ -28,6 +40,15 @@ one_experiment = [
     path("versions/", versions.VersionsView.as_view()),
     path("versions/<slug:name>/<int:version>/", versions.VersionView.as_view()),
     path("versions/<slug:name>/<int:version>/predict/", versions.PredictView.as_view()),
+    path("releases/", releases.ReleasesView.as_view()),
+    path("releases/<int:number>/", releases.OneReleaseView.as_view()),
+    path("releases/<int:number>/decision/", releases.DecisionView.as_view()),
+    path("releases/<int:number>/retry/", releases.RetryView.as_view()),
+    path("releases/<int:number>/withdraw/", releases.WithdrawView.as_view()),
+    path("releases/<int:number>/link/", releases.LinkView.as_view()),
+    path("releases/<int:number>/difference/", releases.DifferenceView.as_view()),
+    path("releases/<int:number>/zip/", releases.ArchiveView.as_view()),
+    path("releases/<int:number>/files/<path:path>", releases.FileView.as_view()),
     path("report/", report.ReportView.as_view()),
     path("report/<slug:section>/", report.ReportSectionView.as_view()),
     path("versions/<slug:name>/<int:version>/download/", versions.DownloadView.as_view()),
@@ -66,6 +87,8 @@ urlpatterns = [
     path("console/tasks/<slug:slug>/", library.TaskView.as_view()),
     path("console/test-sets/", library.TestSetsView.as_view()),
     path("console/test-sets/upload/", data.TestSetUploadView.as_view()),
+    path("console/imports/", imports.ImportsView.as_view(), name="api-imports"),
+    path("console/imports/<uuid:key>/", imports.ImportView.as_view()),
     path("console/power/", power.PowerView.as_view()),
     path("console/experiments/check/", steering.CheckView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),

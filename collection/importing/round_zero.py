@@ -87,7 +87,7 @@ def store_round_zero(
     file = store.put(Row(f"round-0:{row.line}", row.texts, row.label) for row in preview.items)
     with transaction.atomic():
         draft = _locked(experiment)
-        chosen = _arms(draft, arms)
+        chosen = chosen_arms(draft, arms)
         cut = name.encode("utf-8", "replace").decode()[-_LONGEST_NAME:]
         made = [
             RoundZero.objects.update_or_create(
@@ -100,13 +100,19 @@ def store_round_zero(
     return made
 
 
+def round_zero_of(experiment: Experiment) -> list[tuple[Arm, RoundZero | None]]:
+    """Each arm of an experiment with what it starts with, if anything."""
+    arms = experiment.arms.select_related("round_zero").order_by("pk")
+    return [(arm, getattr(arm, "round_zero", None)) for arm in arms]
+
+
 def remove_round_zero(
     experiment: Experiment, arms: Sequence[str] | None = None, actor: AbstractBaseUser | None = None
 ) -> None:
     """Let arms of a draft start with nothing again; None is every arm. Raises Invalid and Conflict as storing does."""
     with transaction.atomic():
         draft = _locked(experiment)
-        chosen = _arms(draft, arms)
+        chosen = chosen_arms(draft, arms)
         RoundZero.objects.filter(arm__in=chosen).delete()
         note(draft, actor=actor, detail={"round_zero": {"arms": [arm.slug for arm in chosen], "rows": 0}})
 
@@ -119,7 +125,8 @@ def _locked(experiment: Experiment) -> Experiment:
     return draft
 
 
-def _arms(experiment: Experiment, slugs: Sequence[str] | None) -> list[Arm]:
+def chosen_arms(experiment: Experiment, slugs: Sequence[str] | None) -> list[Arm]:
+    """The arms of these names, None is all of them. Raises Invalid on ``arms`` for one that the experiment has not."""
     arms = {arm.slug: arm for arm in experiment.arms.all()}
     for slug in slugs or ():
         if slug not in arms:

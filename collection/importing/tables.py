@@ -6,6 +6,7 @@ import csv
 import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from collection.errors import Invalid
@@ -23,11 +24,20 @@ __all__ = [
     "Row",
     "Stream",
     "Table",
+    "format_of",
     "open_table",
     "read_table",
 ]
 
 FORMATS = ("csv", "jsonl", "parquet", "text")
+_ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+}
 # The one column of the format ``text``.
 TEXT_COLUMN = "text"
 # How many faults are named one by one.
@@ -44,6 +54,11 @@ class Table:
     columns: tuple[str, ...]
     rows: list[Row]
     faults: list[Fault]
+
+
+def format_of(name: str) -> str | None:
+    """The format that a file's name tells; None if it tells none."""
+    return _ENDINGS.get(PurePath(name).suffix.lower())
 
 
 def open_table(file: BinaryIO, format: str, limits: Limits | None = None) -> Stream:

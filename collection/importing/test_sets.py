@@ -97,12 +97,17 @@ def store_test_set(
     stands for other rows.
     """
     preview.check(task)
+    slug, name = check_names(slug, name, kind)
+    return import_test_set(slug, name, task, TestSet.Kind(kind), preview.items, store)
+
+
+def check_names(slug: str, name: str, kind: str) -> tuple[str, str]:
+    """Slug and name of a test set. Raises Invalid for a bad one and for a kind that there is not."""
     if not _SLUG.fullmatch(slug):
         raise Invalid("slug", "Must be lower-case letters, digits and inner dashes, at most 60, a letter first.")
     if kind not in TestSet.Kind.values:
         raise Invalid("kind", f"Must be one of: {', '.join(TestSet.Kind.values)}.")
-    checked = check_text("name", name, max_length=100)
-    return import_test_set(slug, checked, task, TestSet.Kind(kind), preview.items, store)
+    return slug, check_text("name", name, max_length=100)
 
 
 def import_test_set(

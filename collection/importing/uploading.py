@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile
+from django.http import HttpRequest
 
+from collection.access import may_import
+
+# Of a form beside its file.
+_ROOM = 1_000_000
 # What a file may have, and some room for its form.
-LARGEST_UPLOAD = 51_000_000
+LARGEST_UPLOAD = 50_000_000 + _ROOM
+# The names of the routes that take long files, for a worker to read.
+LONG_FILES = ("imports", "api-imports")
+
+
+def largest_body(request: HttpRequest) -> int:
+    """How many bytes a form with a file may have: where long files are taken, from those who may send them, more."""
+    match = request.resolver_match
+    long = match is not None and match.url_name in LONG_FILES and may_import(request.user)
+    return settings.LARGEST_IMPORT_BYTES + _ROOM if long else LARGEST_UPLOAD
 
 
 class BoundedUploadHandler(FileUploadHandler):
@@ -27,8 +42,8 @@ class BoundedUploadHandler(FileUploadHandler):
         encoding: str | None = None,
     ) -> None:
         """Raises RequestDataTooBig for a body that says it is too large. More than it says is never read."""
-        if content_length > LARGEST_UPLOAD:
-            raise RequestDataTooBig(f"more than {LARGEST_UPLOAD} bytes")
+        if content_length > LARGEST_UPLOAD and (self.request is None or content_length > largest_body(self.request)):
+            raise RequestDataTooBig(f"{content_length} bytes")
 
     def new_file(self, *args: Any, **named: Any) -> None:
         """Raises SkipFile where nobody is logged in: what comes is read and forgotten, piece by piece."""

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET
 
 from collection.drafts import LONGEST, draft_fields, save_draft
 from collection.errors import Refused
+from collection.importing.uploading import LARGEST_UPLOAD, largest_body
 from collection.models import Experiment
 from collection.pages.people import annotator, by_htmx
 from collection.pages.throttling import wait_before_login
@@ -104,7 +105,7 @@ def from_admin(request: HttpRequest) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """For what cannot be read at all, such as a text of megabytes: the browser's Back still has it."""
     too_large = isinstance(exception, RequestDataTooBig) and request.content_type == "multipart/form-data"
-    page = {"too_large": too_large}
+    page = {"too_large": too_large, "largest": largest_body(request) if too_large else 0, "usual": LARGEST_UPLOAD}
     return render(request, "collection/unreadable.html", page, status=413 if too_large else 400)
 
 

@@ -24,12 +24,9 @@ from collection.importing.pending import finish, opened, waiting
 from collection.importing.test_sets import TestSetPreview, preview_test_set, store_test_set
 from collection.models import PendingUpload, Task, TestSet
 from collection.pages.people import check_site_researcher
-from collection.pages.uploading import FORMATS, as_query, laid_out, pasted, received
+from collection.pages.uploading import COLUMN, LABELLED_FORMATS, as_query, laid_out, pasted, received, said_columns
 from modelserver import registry
 
-# A line of plain text has no label.
-_FORMATS = {name: title for name, title in FORMATS.items() if name != "text"}
-_COLUMN = "columns."
 _NAMES = ("slug", "name", "kind")
 
 
@@ -62,7 +59,7 @@ def upload(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     assert isinstance(request.user, AbstractBaseUser)
     given = request.POST if request.method == "POST" else request.GET
     slug, format = given.get("task", ""), given.get("format", "csv")
-    said = {name.removeprefix(_COLUMN): str(given[name]) for name in given if name.startswith(_COLUMN) and given[name]}
+    said = said_columns(given)
     problem: Refused | None = None
     task: Task | None = None
     found: TestSetPreview | None = None
@@ -88,9 +85,9 @@ def upload(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "task": slug,
         "tasks": offered(),
         "format": format,
-        "formats": _FORMATS,
+        "formats": LABELLED_FORMATS,
         "mapped": [
-            (_COLUMN + name, title, mapping.get(name, ""), said.get(name, ""))
+            (COLUMN + name, title, mapping.get(name, ""), said.get(name, ""))
             for name, title in [*fields, (LABEL, "Label")]
             if found
         ],
@@ -110,7 +107,7 @@ def _page(request: HttpRequest, status: int, problem: Refused | None) -> HttpRes
         "test_sets": TestSet.objects.select_related("task").prefetch_related(using).order_by("slug"),
         "tasks": offered(),
         "task": request.POST.get("task", ""),
-        "formats": _FORMATS,
+        "formats": LABELLED_FORMATS,
         "format": request.POST.get("format", ""),
         "text": request.POST.get("text", ""),
         "problem": problem,

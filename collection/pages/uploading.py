@@ -1,9 +1,9 @@
-"""What the pages for contexts and for test sets share: taking an upload, and showing what is in it."""
+"""What the pages for files of rows share: taking an upload, saying how it is to be read, showing what is in it."""
 
 from __future__ import annotations
 
 import io
-from pathlib import PurePath
+from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode
 
@@ -11,25 +11,24 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
 from collection.errors import Invalid
+from collection.importing.columns import LABEL
 from collection.importing.pending import keep, opened
 from collection.importing.preview import MOST_NAMED, Preview
 from collection.importing.rows import Cell, Nested
+from collection.importing.tables import format_of
 from collection.models import Experiment, PendingUpload
+from collection.schema import TaskSchema
 
+# How the names of form fields begin that say in which column a field stands, and what the file calls a label.
+COLUMN, CALLED = "columns.", "called."
 FORMATS = {
     "csv": "CSV, its first line naming the columns",
     "jsonl": "JSON lines, an object in each",
     "parquet": "Parquet",
     "text": "plain text, one in each line",
 }
-_BY_NAME = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".txt": "text",
-}
+# A line of plain text has no label.
+LABELLED_FORMATS = {name: title for name, title in FORMATS.items() if name != "text"}
 
 
 def received(request: HttpRequest, pasted_as: str, experiment: Experiment | None = None) -> tuple[PendingUpload, str]:
@@ -42,7 +41,7 @@ def received(request: HttpRequest, pasted_as: str, experiment: Experiment | None
     if (file is None) != bool(text.strip()):
         raise Invalid("file", "Please choose a file or paste a text, one of the two.")
     name = file.name or "" if file is not None else ""
-    format = request.POST.get("format") or _BY_NAME.get(PurePath(name).suffix.lower(), "" if name else pasted_as)
+    format = request.POST.get("format") or (format_of(name) if name else pasted_as)
     if format not in FORMATS:
         raise Invalid("format", "The file's name does not tell its format. Please choose it.")
     # What browsers send has no half characters in it; what others send is looked at like any file.
@@ -56,6 +55,35 @@ def pasted(upload: PendingUpload) -> str:
         return ""
     with opened(upload) as file:
         return file.read().decode("utf-8", "replace")
+
+
+def said_columns(given: Mapping[str, str]) -> dict[str, str]:
+    """Field (or ``label``) to column, as a form says it."""
+    return {name.removeprefix(COLUMN): str(given[name]) for name in given if name.startswith(COLUMN) and given[name]}
+
+
+def said_labels(given: Mapping[str, str]) -> dict[str, str]:
+    """Word to label, as a form says it: for each label its words, with commas between them.
+
+    Raises Invalid for a word that is to mean two labels.
+    """
+    meant: dict[str, str] = {}
+    for name in given:
+        words = str(given[name]).split(",") if name.startswith(CALLED) else []
+        for word in filter(None, map(str.strip, words)):
+            if meant.setdefault(word, name.removeprefix(CALLED)) != name.removeprefix(CALLED):
+                raise Invalid(name, f"{word!r} cannot mean two labels.")
+    return meant
+
+
+def what_is_said(schema: TaskSchema, given: Mapping[str, str]) -> dict[str, Any]:
+    """For the template: the form's fields for columns and for what labels are called, as name, title and value."""
+    columns = [(COLUMN + item.name, item.title) for item in schema.fields] + [(COLUMN + LABEL, "Label")]
+    labels = [(CALLED + label.name, label.title) for label in schema.labels]
+    return {
+        "columns_said": [(name, title, str(given.get(name, ""))) for name, title in columns],
+        "called": [(name, title, str(given.get(name, ""))) for name, title in labels],
+    }
 
 
 def as_query(**values: str) -> str:

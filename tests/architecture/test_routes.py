@@ -17,9 +17,9 @@ from annotators import membership
 from annotators.enrolment import annotator_of
 from annotators.membership import Role
 from annotators.models import ApiToken
-from collection import assignment, submission, validation
+from collection import assignment, imports, submission, validation
 from collection.importing.pending import keep
-from collection.models import Experiment
+from collection.models import DataImport, Experiment
 from modelserver.client import FakeModelClient
 from tests import factories
 
@@ -31,7 +31,7 @@ ROLES = ("stranger", "outsider", "annotator", "validator", "researcher", "owner"
 EVERYBODY, LOGGED_IN = "yyyyyyyy", "lyyyyyyy"
 WRITES, VALIDATES = "l-y-----", "l-yy----"
 LOOKS, MANAGES, MINE = "l---yyy-", "l----yy-", "l-y-----"
-SITE = "l------y"
+SITE, IMPORTS = "l------y", "l---yyyy"
 V1 = "api/v1/"
 E = V1 + "console/experiments/<slug:slug>/"
 S = "studies/<slug:slug>/"
@@ -58,6 +58,13 @@ MATRIX: dict[str, str] = {
     # An upload that waits is its sender's alone.
     "GET test-sets/<uuid:key>/": "l------y",
     "POST test-sets/<uuid:key>/": "l------y",
+    "GET imports/": IMPORTS,
+    "POST imports/": IMPORTS,
+    "GET imports/<uuid:key>/": "l------y",
+    f"GET {S}round-zero/": LOOKS,
+    f"POST {S}round-zero/": LOOKS,
+    f"GET {S}round-zero/<uuid:key>/": "l----y--",
+    f"POST {S}round-zero/<uuid:key>/": "l----y--",
     f"GET {S}contexts/": LOOKS,
     f"POST {S}contexts/": LOOKS,
     f"GET {S}contexts/<uuid:key>/": "l----y--",
@@ -76,6 +83,17 @@ MATRIX: dict[str, str] = {
     f"POST {S}examples/<uuid:key>/": LOOKS,
     f"GET {S}experts/": LOOKS,
     f"POST {S}experts/": LOOKS,
+    f"GET {S}releases/": LOOKS,
+    f"POST {S}releases/": LOOKS,
+    f"GET {S}releases/<int:number>/": LOOKS,
+    # Deciding and trying again are a researcher's; links and withdrawing, which a test of their own tries, an owner's.
+    f"POST {S}releases/<int:number>/": LOOKS,
+    f"GET {S}releases/<int:number>/difference/": LOOKS,
+    f"GET {S}releases/<int:number>/zip/": LOOKS,
+    f"GET {S}releases/<int:number>/files/<path:path>": LOOKS,
+    "GET r/<uuid:link>/": EVERYBODY,
+    "GET r/<uuid:link>/zip/": EVERYBODY,
+    "GET r/<uuid:link>/files/<path:path>": EVERYBODY,
     f"GET {S}report/": LOOKS,
     f"POST {S}report/": LOOKS,
     f"GET {S}report/print/": LOOKS,
@@ -153,6 +171,12 @@ MATRIX: dict[str, str] = {
     f"POST {E}copy/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/extend/": LOOKS,
     f"POST {E}rounds/<slug:arm>/<int:number>/close/": LOOKS,
+    f"GET {V1}console/imports/": IMPORTS,
+    f"POST {V1}console/imports/": IMPORTS,
+    f"GET {V1}console/imports/<uuid:key>/": "l------y",
+    f"GET {E}round-zero/": LOOKS,
+    f"POST {E}round-zero/": LOOKS,
+    f"DELETE {E}round-zero/": LOOKS,
     f"GET {E}contexts/": LOOKS,
     f"POST {E}contexts/": LOOKS,
     f"GET {E}examples/": LOOKS,
@@ -162,6 +186,17 @@ MATRIX: dict[str, str] = {
     f"GET {E}versions/": LOOKS,
     f"GET {E}versions/<slug:name>/<int:version>/": LOOKS,
     f"POST {E}versions/<slug:name>/<int:version>/predict/": LOOKS,
+    f"GET {E}releases/": LOOKS,
+    f"POST {E}releases/": LOOKS,
+    f"GET {E}releases/<int:number>/": LOOKS,
+    f"POST {E}releases/<int:number>/decision/": LOOKS,
+    f"POST {E}releases/<int:number>/retry/": LOOKS,
+    f"POST {E}releases/<int:number>/withdraw/": MANAGES,
+    f"POST {E}releases/<int:number>/link/": MANAGES,
+    f"DELETE {E}releases/<int:number>/link/": MANAGES,
+    f"GET {E}releases/<int:number>/difference/": LOOKS,
+    f"GET {E}releases/<int:number>/zip/": LOOKS,
+    f"GET {E}releases/<int:number>/files/<path:path>": LOOKS,
     f"GET {E}report/": LOOKS,
     f"POST {E}report/": LOOKS,
     f"GET {E}report/<slug:section>/": LOOKS,
@@ -258,15 +293,21 @@ class World:
         version = self.experiment.base_version
         assert version is not None
         factories.report(self.experiment)
+        release = factories.release(self.experiment)
         self.values = {
             "<slug:section>": "collection", "<slug:chart>": "mer-by-arm", "<slug:table>": "mer",
             "<slug:slug>": "study", "<slug:arm>": "dynamic", "<int:number>": "1", "<slug:name>": version.name,
+            "<uuid:link>": str(release.link), "<path:path>": "release.json",
             "<int:version>": str(version.version), "<str:username>": people["researcher"].username,
         }  # fmt: skip
         self.keys = {
             "assignments": self.held.key, "examples": self.example.key, "validations": self.lease.key,
             "tokens": token.key, "invitations": invitation.key,
             "contexts": keep(people["owner"], io.BytesIO(b"A text."), "", self.experiment).key,
+            "imports": imports.ask(
+                people["other"], DataImport.Kind.RELEASE, io.BytesIO(b"PK"), "release.zip"
+            ).key,
+            "round-zero": keep(people["owner"], io.BytesIO(b"premise,label"), "", self.experiment).key,
             "test-sets": keep(people["other"], io.BytesIO(b"premise,label"), "").key,
         }  # fmt: skip
         assert first

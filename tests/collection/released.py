@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils import timezone
@@ -66,3 +67,8 @@ def with_text(experiment: Experiment, text: str, arm: str = "static", **columns:
     Example.objects.filter(pk=example.pk).update(**{"state": "accepted", "decided_at": now, **columns})
     example.refresh_from_db()
     return example
+
+
+def archive(release: Release) -> Iterator[bytes]:
+    """All of it in one zip."""
+    return releases.archive_of(release).parts

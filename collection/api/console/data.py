@@ -103,7 +103,7 @@ class ContextsView(ConsoleView):
             experiment.task, body["file"].file, body["format"], body.get("column") or None, experiment=experiment
         )
         if not body["store"]:
-            return Response(_preview(preview))
+            return Response(preview_out(preview))
         done = store_contexts(experiment, preview)
         return Response({"added": done.added, "already": done.already}, status=201)
 
@@ -122,13 +122,14 @@ class TestSetUploadView(SiteView):
         task = task_named(body["task"])
         preview = preview_test_set(task, body["file"].file, body["format"], body.get("columns"))
         if not body["store"]:
-            return Response(_preview(preview))
+            return Response(preview_out(preview))
         kind = TestSet.Kind(body["kind"])
         made = store_test_set(body["slug"], body["name"], task, kind, preview, registry.data_store())
         return Response(test_set_out(made), status=201)
 
 
-def _preview(preview: Preview) -> dict[str, Any]:
+def preview_out(preview: Preview) -> dict[str, Any]:
+    """What is in a file, as the API tells it."""
     return {
         "columns": list(preview.columns),
         "rows": preview.rows,
