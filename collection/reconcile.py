@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from collection import assignment, preparation, releases, reports, rounds, settlement, submission, validation
 from collection.beside import STUDIED, work_beside
+from collection.export.scratch import sweep
 from collection.importing.pending import forget_old_uploads
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
@@ -41,6 +42,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
         _step(f"report {experiment}", lambda experiment=experiment: reports.note_changes(experiment))  # type: ignore[misc]
     _step("reclaim dead reports", reports.reclaim_dead)
     _step("reclaim dead releases", releases.reclaim_dead)
+    _step("sweep scratch folders", sweep)
 
 
 def _advance(experiment: Experiment, store: DataStore) -> None:
