@@ -17,6 +17,7 @@ from collection import (
     validation,
 )
 from collection.beside import STUDIED, work_beside
+from collection.export.scratch import sweep
 from collection.importing.pending import forget_old_uploads
 from collection.models import Experiment, Round
 from collection.states import ExperimentState, RoundState
@@ -54,6 +55,7 @@ def reconcile(client: PredictsText, store: DataStore | None = None) -> None:
     _step("reclaim dead imports", imports.reclaim_dead)
     _step("discard what imports left", imports.discard_leftovers)
     _step("forget files of imports", imports.forget_files)
+    _step("sweep scratch folders", sweep)
 
 
 def _advance(experiment: Experiment, store: DataStore) -> None:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-
-from django.conf import settings
 
 from collection import releases
 from collection.analytics.sections import Section
@@ -20,6 +15,7 @@ from collection.export.building import Held, Job, build
 from collection.export.choices import Choices
 from collection.export.making import plain_json
 from collection.export.people import SharedPseudonym
+from collection.export.scratch import discard, scratch_of
 from collection.export.storage import release_storage
 from collection.models import Experiment, Release, ReportChart, ReportDocument, ReportSection
 from collection.printing import html_of
@@ -48,24 +44,12 @@ def release(release_id: int, watch: Watch | None = None) -> None:
         # The boundary of a computation over people's data: whatever it meets is told, and the worker goes on.
         log.exception("%s failed", taken)
         # First: a full disk may hold no word more.
-        shutil.rmtree(_scratch(taken), ignore_errors=True)
+        discard(taken)
         with contextlib.suppress(LostRace):
             releases.fail(taken, _problem(error))
 
 
-def sweep() -> None:
-    """Remove the scratch folders of releases that nobody builds any more."""
-    # Before the releases: each that is built meanwhile was taken before its folder was made.
-    found = list(_root().glob("*"))
-    wanted = Release.objects.filter(state__in=(ReleaseState.DUE, ReleaseState.BUILDING, ReleaseState.HELD))
-    kept = {_scratch(item) for item in wanted}
-    for folder in found:
-        if folder not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _make(taken: Release, watch: Watch | None) -> None:
-    sweep()
     beats = _Beats(taken, watch)
     job = Job(
         experiment=taken.experiment,
@@ -74,7 +58,7 @@ def _make(taken: Release, watch: Watch | None) -> None:
         salt=taken.salt,
         as_of=taken.as_of,
         decision=taken.findings_decision,
-        folder=_scratch(taken),
+        folder=scratch_of(taken),
         report=lambda: _report_files(taken.experiment),
         beat=beats,
     )
@@ -82,16 +66,20 @@ def _make(taken: Release, watch: Watch | None) -> None:
         made = build(job)
     except SharedPseudonym:
         log.warning("two people in %s share a pseudonym; it is made with another salt", taken)
+        discard(taken)
         releases.draw_salt(taken)
         _make(taken, watch)
         return
     if isinstance(made, Held):
         releases.hold(taken, made.findings)
         return
+    # The last moment at which a worker that was given up can be stopped.
     beats("publishing", 0, 0, at_once=True)
-    release_storage().publish(made.folder, list(made.files), releases.place_of(taken))
+    release_storage().publish(
+        made.folder, list(made.files), releases.place_of(taken), lambda: beats("publishing", 0, 0)
+    )
     releases.finish(taken, made.files, made.sha256, made.size)
-    shutil.rmtree(_scratch(taken), ignore_errors=True)
+    discard(taken)
 
 
 class _Beats:
@@ -109,16 +97,6 @@ class _Beats:
         if at_once or time.monotonic() - self._last >= _BEAT_SECONDS:
             self._last = time.monotonic()
             releases.heartbeat(self._taken, {"phase": phase, "done": done, "of": of})
-
-
-def _root() -> Path:
-    return Path(settings.DATA_DIR) / "releases" / ".building"
-
-
-def _scratch(taken: Release) -> Path:
-    """The folder that a release is built in: another one with another salt, so that nothing of what was read before
-    an erasure, or under other pseudonyms, is found again."""
-    return _root() / f"{taken.pk}-{hashlib.sha256(taken.salt.encode()).hexdigest()[:16]}"
 
 
 def _take_back(taken: Release) -> None:

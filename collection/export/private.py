@@ -70,7 +70,8 @@ class KnownIdentifiers:
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Where in the text one of them stands, from its first character to after its last."""
-        if not self._by_first:
+        # Nearly no text has one: all its words are looked up at once.
+        if self._by_first.keys().isdisjoint(map(str.casefold, _WORD.findall(text))):
             return
         for word in _WORD.finditer(text):
             for value in self._by_first.get(word.group().casefold(), ()):

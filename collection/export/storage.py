@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import fsspec
@@ -34,17 +34,19 @@ class ReleaseStorage:
         self._root = root.rstrip("/")
         self._local = isinstance(self._filesystem, LocalFileSystem)
 
-    def publish(self, folder: Path, paths: Sequence[str], place: str) -> None:
+    def publish(self, folder: Path, paths: Sequence[str], place: str, beat: Callable[[], None]) -> None:
         """Bring the files of a folder to a place; what a killed worker has left there is replaced.
 
-        On a local path the folder itself is moved there where that can be done, else copied, and appears at once.
-        Elsewhere the manifest comes last: what has none is no release. Raises OSError.
+        ``beat`` is called before each file that is copied. On a local path the folder itself is moved there where that
+        can be done, else copied, and appears at once. Elsewhere the manifest comes last: what has none is no release.
+        Raises OSError.
         """
         if self._local:
-            self._publish_local(folder, paths, Path(self._path(place)))
+            self._publish_local(folder, paths, Path(self._path(place)), beat)
             return
         self.remove(place)
         for path in [*(path for path in paths if path != MANIFEST), MANIFEST]:
+            beat()
             self._filesystem.makedirs(f"{self._path(place)}/{path}".rpartition("/")[0], exist_ok=True)
             self._filesystem.put_file(str(folder / path), f"{self._path(place)}/{path}")
 
@@ -81,7 +83,7 @@ class ReleaseStorage:
     def _path(self, place: str) -> str:
         return f"{self._root}/{place}"
 
-    def _publish_local(self, folder: Path, paths: Sequence[str], target: Path) -> None:
+    def _publish_local(self, folder: Path, paths: Sequence[str], target: Path, beat: Callable[[], None]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
         coming, going = _beside(target), _beside(target)
@@ -92,6 +94,7 @@ class ReleaseStorage:
                 if error.errno != errno.EXDEV:
                     raise
                 for path in paths:
+                    beat()
                     (coming / path).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(folder / path, coming / path)
                     flush(coming / path)
