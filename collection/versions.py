@@ -100,9 +100,7 @@ def lineage_of(experiment: Experiment, name: str, version: int) -> Lineage:
 def check_weights(version: ModelVersion) -> None:
     """Raises Conflict for a version that came with a release: its weights are not on this site."""
     if ImportedVersion.objects.filter(version=version).exists():
-        raise Conflict(
-            "no_weights", _("%(version)s came with a release; its weights are not on this site.") % {"version": version}
-        )
+        raise Conflict("no_weights", f"{version} came with a release; its weights are not on this site.")
 
 
 def predict(version: ModelVersion, inputs: Sequence[TextInput], field: str, client: PredictsText) -> list[Prediction]:

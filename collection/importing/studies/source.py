@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import orjson
 
 from collection.errors import Invalid
+from collection.export.layout import MANIFEST
 from collection.export.making import release_sha256
-from collection.export.storage import MANIFEST
 from collection.importing.faults import Faults
 
 FORMAT = "whetstone-release/1"

@@ -11,8 +11,9 @@ from django.test import Client
 
 from annotators.membership import Role
 from annotators.tokens import issue
-from collection.models import Experiment
+from collection.models import Experiment, ImportedVersion
 from modelserver.client import FakeModelClient
+from modelserver.models import ModelVersion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -99,3 +100,13 @@ def test_it_needs_a_token_of_somebody_who_may_look(experiment: Experiment, model
         assert asks(method, path, annotates).status_code == 403
     broken = Client().get(f"{BACKEND}health", headers={"Authorization": "Basic !!"})
     assert broken.status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [("GET", "health", None), ("POST", "predict", {"tasks": [TASK]})])
+def test_a_version_without_weights_says_so(
+    secret: str, model: FakeModelClient, method: str, path: str, body: object
+) -> None:
+    ImportedVersion.objects.create(version=ModelVersion.objects.get(name="base"))
+    answer = asks(method, path, secret, body)
+    assert answer.status_code == 409
+    assert "its weights are not on this site" in answer.content.decode()

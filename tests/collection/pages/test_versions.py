@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from annotators.membership import Role
-from collection.models import Attempt, Experiment, SandboxUse
+from collection.models import Attempt, Experiment, ImportedVersion, SandboxUse
 from modelserver.client import FakeModelClient
 from modelserver.repository import ModelRepository
 from modelserver.wire import ModelRef
@@ -164,3 +164,15 @@ def test_sixty_versions_on_three_test_sets_take_few_statements(experiment: Exper
     assert shown(client.get(VERSIONS)).count("[0.49, 0.94]") == 180
     assert statements(lambda: client.get(VERSIONS)) < 15
     assert statements(lambda: client.get(f"{VERSIONS}study-static/20/")) < 15
+
+
+def test_a_version_that_came_without_weights_is_shown_and_neither_asked_nor_downloaded(
+    experiment: Experiment, client: Client, model: FakeModelClient
+) -> None:
+    version = factories.trained(experiment)
+    ImportedVersion.objects.create(version=version)
+    assert client.get(f"{VERSIONS}study-dynamic/1/").status_code == 200
+    asked = client.post(COMPARE, {"A": str(version), "B": "", **TEXTS})
+    assert (asked.status_code, "its weights are not on this site" in shown(asked)) == (409, True)
+    page = client.get(f"{VERSIONS}study-dynamic/1/download/", follow=True)
+    assert "its weights are not on this site" in shown(page)
