@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+
 from collection import releases
 from collection.errors import Conflict, NotYours
 from collection.export.difference import Difference
@@ -33,6 +35,12 @@ class Download:
 
     headers: Mapping[str, str]
     parts: Iterator[bytes]
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer that sends it; to HEAD, for which a server would read all of it in vain, the headers alone."""
+        if request.method == "HEAD":
+            return HttpResponse(headers=self.headers)
+        return StreamingHttpResponse(self.parts, headers=self.headers)
 
 
 def file_of(release: Release, path: str) -> Download:

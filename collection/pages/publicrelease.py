@@ -15,7 +15,7 @@ from collection import releases
 from collection.downloads import archive_of, file_of
 from collection.errors import Conflict, NotYours
 from collection.models import Release
-from collection.pages.releases import described, sent
+from collection.pages.releases import described
 
 Page = Callable[..., HttpResponseBase]
 
@@ -50,7 +50,7 @@ def public_release(request: HttpRequest, release: Release) -> HttpResponseBase:
 @_linked
 def public_archive(request: HttpRequest, release: Release) -> HttpResponseBase:
     """All files as one zip."""
-    return sent(archive_of(release))
+    return archive_of(release).answer(request)
 
 
 @never_cache
@@ -58,4 +58,4 @@ def public_archive(request: HttpRequest, release: Release) -> HttpResponseBase:
 @_linked
 def public_file(request: HttpRequest, release: Release, path: str) -> HttpResponseBase:
     """One file."""
-    return sent(file_of(release, path))
+    return file_of(release, path).answer(request)

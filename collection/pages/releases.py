@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from collection import releases
 from collection.access import Right
-from collection.downloads import Download, archive_of, compared, file_of
+from collection.downloads import archive_of, compared, file_of
 from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.models import Experiment, Release
 from collection.pages.people import looked_at, looked_at_with, status_of
@@ -127,7 +127,7 @@ def archive(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
     """All files as one zip."""
     release = _found(looked_at(request, slug), number)
     try:
-        return sent(archive_of(release))
+        return archive_of(release).answer(request)
     except Conflict as conflict:
         return _back(request, release, conflict)
 
@@ -139,16 +139,11 @@ def file(request: HttpRequest, slug: str, number: int, path: str) -> HttpRespons
     """One file."""
     release = _found(looked_at(request, slug), number)
     try:
-        return sent(file_of(release, path))
+        return file_of(release, path).answer(request)
     except NotYours:
         raise Http404 from None
     except Conflict as conflict:
         return _back(request, release, conflict)
-
-
-def sent(download: Download) -> StreamingHttpResponse:
-    """A download as an answer."""
-    return StreamingHttpResponse(download.parts, headers=download.headers)
 
 
 def described(release: Release) -> dict[str, Any]:

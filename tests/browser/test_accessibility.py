@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from annotators.models import Annotator
 from collection import assignment, validation
 from collection.erasure import Texts, erase
-from collection.models import Assignment, Experiment, Round
+from collection.models import Assignment, DataImport, Experiment, Round
 from modelserver.client import FakeModelClient
 from modelserver.models import TrainingRun
 from tests import factories
@@ -31,6 +31,48 @@ def violations(page: Page) -> list[str]:
     page.evaluate("Promise.all(document.getAnimations().map(item => item.finished))")
     found = Axe().run(page, options=RULES).response["violations"]
     return [f"{page.url} {item['id']}: {node['html'][:150]}" for item in found for node in item["nodes"]]
+
+
+def imports_of(staff: Annotator) -> Iterator[str]:
+    """The pages of imports: the form of each kind, and one in each state."""
+    for query in ("", "release", "contexts", "contexts&experiment=plan", "round-zero&experiment=plan"):
+        yield f"/imports/{query and '?kind='}{query}"
+    yield "/imports/?kind=test-set&task=nli"
+    fault = {"file": "rows.csv", "line": 2, "column": "label", "message": "Must be one of entailment, not 'e'."}
+    for values in (
+        {"state": "due"},
+        {"state": "working", "progress": {"phase": "checking", "done": 3, "of": 9}},
+        {"state": "done", "outcome": "9 examples were imported."},
+        {"state": "refused", "problem": "Nothing was stored.", "faults": [fault], "fault_count": 120},
+    ):
+        made = DataImport.objects.create(user=staff.user, kind="release", name="release.zip", size=9, **values)
+        yield f"/imports/{made.key}/"
+
+
+def releases_of(experiment: Experiment) -> Iterator[tuple[str, bool]]:
+    """The pages of releases, and whether one has to be logged in: one in each state, two compared, the public one."""
+    yield f"{STUDY}releases/", True
+    kept = [
+        {"table": "examples", "id": str(experiment.key), "column": "text", "kind": "e-mail", "excerpt": "I am ••••"}
+    ]
+    for number, values in enumerate(
+        (
+            {"note": "made before somebody was erased on 2026-01-01"},
+            {"state": "building", "progress": {"phase": "writing", "done": 3, "of": 9}},
+            {"state": "held", "findings": {"counts": {"e-mail": 1}, "kept": kept}},
+            {"state": "failed", "problem": "The disk is full."},
+            {"state": "withdrawn", "sha256": "4" * 64},
+            {},
+        ),
+        start=1,
+    ):
+        made = factories.release(experiment, number, **values)
+        yield f"{STUDY}releases/{number}/", True
+    yield f"{STUDY}releases/6/difference/?former=1", True
+    yield f"/r/{made.link}/", False
+    Round.objects.filter(arm__slug="static", number=1).update(state="done")
+    yield f"{STUDY}releases/", True
+    Round.objects.filter(arm__slug="static", number=1).update(state="open")
 
 
 def states(
@@ -151,6 +193,13 @@ def states(
         yield path, staff, looks_at(text, "csv")
     yield "/test-sets/", staff, looks_at("no Parquet", "parquet")
     yield "/studies/plan/contexts/", staff, looks_at("A man has 1 dogs.\nA new one.", "")
+    yield "/studies/plan/round-zero/", staff, nothing
+    yield "/studies/plan/round-zero/", staff, looks_at("premise,hypothesis,label\nIt rains.,Water falls.,e\n", "csv")
+    rows = "premise,hypothesis,label\nIt rains.,Water falls.,entailment\n"
+    yield "/studies/plan/round-zero/", staff, looks_at(rows, "csv")
+    yield f"{STUDY}round-zero/", staff, nothing
+    yield from ((path, staff, nothing) for path in imports_of(staff))
+    yield from ((path, staff if inside else None, nothing) for path, inside in releases_of(experiment))
     yield "/tasks/", staff, nothing
     factories.report(experiment)
     yield from ((f"{STUDY}report/{page}", staff, nothing) for page in ("", "collection/"))
@@ -182,7 +231,7 @@ def states(
     yield f"{STUDY}examples/{gone.key}/", staff, nothing
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page_in_any_state(
     experiment: Experiment, opens: Opens, model: FakeModelClient, scheme: str
@@ -196,7 +245,7 @@ def test_axe_finds_nothing_on_any_page_in_any_state(
     assert found == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_nothing_needs_more_than_320_pixels_or_small_targets(
     experiment: Experiment, opens: Opens, model: FakeModelClient
 ) -> None:
@@ -217,7 +266,7 @@ def test_nothing_needs_more_than_320_pixels_or_small_targets(
     assert small == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_every_control_is_reached_by_tab_and_shows_its_focus(
     experiment: Experiment, opens: Opens, model: FakeModelClient
 ) -> None:

@@ -46,10 +46,13 @@ def test_each_request_of_the_example_is_answered_as_it_should_be(live_server: An
 
     with mock.patch("collection.nudges.current_app.send_task"):
         answers = [asked(request) for request in requests]
-    assert [status for status, _ in answers] == [200, 201, 201, 200, 200, 200, 404]
+    assert [status for status, _ in answers] == [200, 201, 201, 201, 202, 200, 200, 200, 404, 409]
     assert answers[0][1]["problems"] == []
     assert answers[2][1] == {"added": 1, "already": 0}
-    assert answers[5][1]["results"] == []
-    assert "report" in answers[6][1]["detail"], "there is none before the first round is done"
+    assert [item["rows"] for item in answers[3][1]["arms"]] == [2, 2, 2]
+    assert answers[4][1]["state"] == "due"
+    assert answers[7][1]["results"] == []
+    assert "report" in answers[8][1]["detail"], "there is none before the first round is done"
+    assert answers[9][1]["code"] == "no_rounds", "no round is done"
     made = Experiment.objects.get(slug="mine")
     assert (made.state, made.curve_seeds, made.contexts.count()) == ("preparing", 3, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.http import StreamingHttpResponse
+from django.http import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -87,7 +87,7 @@ class RetryView(ReleaseView):
     @extend_schema(operation_id="releases_retry", request=None, responses=s.ReleaseOut)
     @idempotent
     def post(self, request: Request, slug: str, number: int) -> Response:
-        """Have a release that failed made after all; it goes on where it was."""
+        """Have a release that failed made after all."""
         found = self.release(slug, number, Right.RUN)
         releases.retry(found, user_of(request))
         return Response(_release(self, found))
@@ -165,24 +165,22 @@ class ArchiveView(_DownloadView):
     """All files of a release."""
 
     @extend_schema(operation_id="releases_archive", responses={(200, "application/zip"): OpenApiTypes.BINARY})
-    def get(self, request: Request, slug: str, number: int) -> StreamingHttpResponse:
+    def get(self, request: Request, slug: str, number: int) -> HttpResponseBase:
         """A zip, made while it is sent; ``X-Checksum-Sha256`` is that of the release. A damaged file breaks it off."""
         found = self.release(slug, number)
         parameters(request)
-        download = archive_of(found)
-        return StreamingHttpResponse(download.parts, headers=download.headers)
+        return archive_of(found).answer(request._request)
 
 
 class FileView(_DownloadView):
     """One file of a release."""
 
     @extend_schema(operation_id="releases_file", responses={(200, "*/*"): OpenApiTypes.BINARY})
-    def get(self, request: Request, slug: str, number: int, path: str) -> StreamingHttpResponse:
+    def get(self, request: Request, slug: str, number: int, path: str) -> HttpResponseBase:
         """The file; ``X-Checksum-Sha256`` is its own. One that is damaged breaks the transfer off."""
         found = self.release(slug, number)
         parameters(request)
-        download = file_of(found, path)
-        return StreamingHttpResponse(download.parts, headers=download.headers)
+        return file_of(found, path).answer(request._request)
 
 
 def _line(item: Release) -> dict[str, Any]:

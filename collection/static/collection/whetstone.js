@@ -62,9 +62,9 @@
     detail.parameters.delete?.("csrfmiddlewaretoken");
   });
 
-  // The live view does not change under the hands of somebody who is about to press a button in it.
+  // What renews itself does not change under the hands of somebody who is about to press a button in it.
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.elt.id === "live" && event.detail.elt.querySelector(":focus, input:checked")) event.preventDefault();
+    if (event.detail.elt.matches("#live, #release") && event.detail.elt.querySelector(":focus, input:checked")) event.preventDefault();
   });
 
   const failed = (hidden, status) => {

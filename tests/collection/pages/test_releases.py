@@ -176,6 +176,8 @@ def test_every_file_and_the_zip_come_as_they_were_released(owner: Client, experi
         answer.headers["Content-Disposition"] == 'attachment; filename="study-release-1-jsonl-dynamic-examples.jsonl"'
     )
     assert answer.headers["Content-Type"] == "application/x-ndjson"
+    head = owner.head(f"{PAGE}1/files/jsonl/dynamic/examples.jsonl")
+    assert (head.streaming, head.headers["Content-Length"]) == (False, str(len(content)))
     whole = owner.get(f"{PAGE}1/zip/")
     archive = read(whole)
     assert whole.headers["Content-Length"] == str(len(archive))
