@@ -19,9 +19,10 @@ PEOPLE = 300
 CONTEXTS = 200
 LABELS = ("entailment", "not_entailment")
 BATCH = 20_000
+_PARTS = ("ba", "de", "ki", "lo", "mu", "na", "ster")
 _WORDS = [
     *("dog", "ladder", "harbour", "window", "sleeps", "runs", "Österreich", "never", "often", "reads", "the", "of"),
-    *(f"word{number}" for number in range(400)),
+    *(f"{first}{second}{third}" for first in _PARTS for second in _PARTS for third in _PARTS),
 ]  # fmt: skip
 
 

@@ -191,12 +191,13 @@ def retry(release: Release, actor: AbstractBaseUser | None = None) -> None:
 
 
 def withdraw(release: Release, actor: AbstractBaseUser | None = None) -> None:
-    """Take a release back: its files and its link are gone, its row and its checksum stay. Raises Conflict while it
-    is being built, and for one that is withdrawn."""
-    if release.state in (ReleaseState.BUILDING, ReleaseState.WITHDRAWN):
+    """Take a release back: its files and its link are gone, its row and its checksum stay. Once more does no harm, and
+    removes files that could not be removed before. Raises Conflict while it is being built."""
+    if release.state == ReleaseState.BUILDING:
         raise _not_now(release)
-    _step(release, ReleaseState(release.state), ReleaseState.WITHDRAWN, actor, link=None)
-    # Last: files without a release harm less than a release without files.
+    if release.state != ReleaseState.WITHDRAWN:
+        _step(release, ReleaseState(release.state), ReleaseState.WITHDRAWN, actor, link=None)
+    # Last: nobody reads a file of a release that is withdrawn, and a release whose files are gone breaks downloads off.
     transaction.on_commit(lambda: release_storage().remove(place_of(release)))
 
 

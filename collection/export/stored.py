@@ -47,7 +47,8 @@ def time_text(stored: str | datetime) -> str:
     """The same for a stored time. In SQLite it is a text in UTC, without the digits where they are all zero."""
     if not isinstance(stored, str):
         return iso(stored)
-    return f"{stored[:10]}T{stored[11:]}Z" if len(stored) == 26 else f"{stored[:10]}T{stored[11:19]}.000000Z"
+    digits = "Z" if len(stored) == 26 else ".000000Z"
+    return stored.replace(" ", "T", 1) + digits
 
 
 def key_text(stored: str | uuid.UUID) -> str:

@@ -199,8 +199,15 @@ def test_withdrawing_takes_files_and_link_away_and_leaves_row_and_checksum(
         b"".join(content)
     with pytest.raises(NotYours):
         releases.linked(link)
-    with pytest.raises(Conflict, match="withdrawn"):
-        releases.withdraw(release)
+    releases.withdraw(release)
+    assert StateChange.objects.filter(subject_type="collection.release", to_state="withdrawn").count() == 1
+
+
+def test_a_release_that_is_being_built_cannot_be_withdrawn() -> None:
+    release = releases.ask(released.study(), {})
+    releases.claim(release.pk)
+    with pytest.raises(Conflict, match="is being made"):
+        releases.withdraw(releases.one_of(release.experiment, 1))
 
 
 def test_a_link_is_made_once_and_works_until_it_is_removed() -> None:
