@@ -19,18 +19,23 @@ from collection import assignment, drafts, sandbox
 from collection.importing.pending import keep
 from collection.models import (
     Assignment,
+    DataImport,
     Example,
     Experiment,
     FilesToErase,
+    ImportedVersion,
     ImportedWriter,
     ReportPart,
     Round,
     RoundScore,
+    RoundZero,
     Validation,
-)  # fmt: skip
+)
 from collection.reconcile import reconcile
 from lifecycle.models import DoneRequest
 from modelserver import registry, runs
+from modelserver.datafiles import DataStore, Row
+from modelserver.models import ModelVersion
 from modelserver.wire import ModelRef
 from tests import factories
 from tests.collection import released
@@ -58,11 +63,22 @@ def make() -> Experiment:
     assert released.built(study, formats=["jsonl"]).state == "done"
     ImportedWriter.objects.create(annotator=factories.person(), experiment=study, pseudonym="w1", draws={"0": "ff"})
     FilesToErase.objects.create(experiment=study, since=timezone.now())
+    _brought_in(study, store)
     report = factories.report(study)
     # Keys in an order that no database would choose.
     content = {"b": [0.1, 1e-7, 2**70, -1.5], "a": {"é 🐻": None}, "aa": True}
     ReportPart.objects.create(report=report, name="fits", key="0" * 64, content=content)
     return study
+
+
+def _brought_in(study: Experiment, store: DataStore) -> None:
+    """What comes with imports: data that an arm starts with, an import, a version without weights."""
+    file = store.put([Row("round-0:1", ("A man has a dog.", "He owns an animal."), "entailment")])
+    RoundZero.objects.create(arm=study.arms.get(slug="static"), sha256=file.sha256, rows=file.rows, name="start.jsonl")
+    faults = [{"file": "start.jsonl", "line": 2, "column": "label", "message": AWKWARD}]
+    DataImport.objects.create(kind="round-zero", experiment=study, state="refused", size=9, faults=faults)
+    elsewhere = ModelVersion.objects.create(name="elsewhere", version=0, manifest_sha256="3" * 64, labels=["a", "b"])
+    ImportedVersion.objects.create(version=elsewhere)
 
 
 def go_round(study: Experiment) -> None:
