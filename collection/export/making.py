@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from collection.export.layout import MANIFEST
-from collection.export.whole import whole, write_whole
+from collection.export.whole import read_note, whole, write_note, write_whole
 
 
 class Making:
@@ -26,14 +26,15 @@ class Making:
         """Make a file, unless a build that was killed has made it. ``write`` gives what is to be told of it: ``rows``
         and whatever else."""
         note, target = self._notes / f"{path}.json", self.folder / path
-        if not (note.exists() and target.exists()):
+        found = read_note(note) if target.exists() else None
+        if found is None:
             with whole(target) as file:
                 told = dict(write(file))
             with target.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             known = {"sha256": digest, "size": target.stat().st_size, "rows": told.pop("rows", None)}
-            write_whole(note, orjson.dumps({"file": known, "told": told}))
-        found = orjson.loads(note.read_bytes())
+            found = {"file": known, "told": told}
+            write_note(note, found)
         self.files[path], self.told[path] = found["file"], found["told"]
 
     def content(self, path: str, content: bytes, rows: int | None = None) -> None:

@@ -18,7 +18,7 @@ import orjson
 
 from collection.export.rows import BATCH, Met, Reading, Row, attempt_rows, example_rows
 from collection.export.scanning import Scanner
-from collection.export.whole import whole, write_whole
+from collection.export.whole import read_note, whole, write_note
 from collection.models import Round
 
 Table = Literal["examples", "attempts"]
@@ -47,7 +47,7 @@ class Parts:
 
     def has(self, round_: Round) -> bool:
         """Whether the part of a round is made."""
-        return self._note(round_).exists()
+        return read_note(self._note(round_)) is not None
 
     def make(
         self, reading: Reading, round_: Round, tables: Iterable[Table], scanner: Scanner, beat: Callable[[int], None]
@@ -76,11 +76,13 @@ class Parts:
             "found": scanner.found,
             "findings": scanner.findings(),
         }
-        write_whole(self._note(round_), orjson.dumps(note))
+        write_note(self._note(round_), note)
 
     def note(self, round_: Round) -> Note:
         """What is known of the part of a round."""
-        return Note(**orjson.loads(self._note(round_).read_bytes()))
+        found = read_note(self._note(round_))
+        assert found is not None, "a part is made before it is read"
+        return Note(**found)
 
     def path(self, round_: Round, table: Table) -> Path:
         """The file of a part."""

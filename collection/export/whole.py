@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import orjson
 
 from modelserver.durable import flush
 
@@ -16,25 +18,41 @@ BUFFER_BYTES = 1 << 20
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which has its name once all of it is on the disk; of one that is not finished nothing stays.
+def whole(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write, which has its name once all of it is written; of one that is not finished nothing stays.
 
-    Two who write the same file at once do not meet. The name itself is on the disk once the folder is flushed. Raises
-    OSError, for a full disk too.
+    ``durable``: it is on the disk before it has its name, so that one with the name is whole after a crash of the
+    machine too. Two who write the same file at once do not meet. Raises OSError, for a full disk too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb", buffering=BUFFER_BYTES) as file:
             yield file
-        flush(temporary)
+        if durable:
+            flush(temporary)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
 
 
+def write_note(path: Path, note: Mapping[str, Any]) -> None:
+    """Keep what is known of a file that is whole. After a crash of the machine it may be lost."""
+    with whole(path, durable=False) as file:
+        file.write(orjson.dumps(note))
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """A note; None if there is none, or it was lost."""
+    try:
+        found: dict[str, Any] = orjson.loads(path.read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return None
+    return found
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    """The same for content that is at hand."""
+    """A file of content that is at hand."""
     with whole(path) as file:
         file.write(content)
