@@ -3,9 +3,9 @@
 Makes a scratch SQLite database with one finished experiment of N examples with three votes each, for every N, and
 builds and publishes a release of it in JSONL in one process, on one core: read, scanned for personal data, written,
 hashed and moved into place. Prints examples a second, how much the process grew over what it was before the release,
-and what an example cost against the smallest N. Targets: 20,000 a second for the
-largest, 256 MB, 1.2 times. Each N has a process of
-its own, since the most memory that one ever had stays on record. Other load on the machine makes it noisy.
+and what an example cost against the smallest N. Targets: 20,000 a second for the largest, 256 MB, 1.2 times. Each N
+has a process of its own, since the most memory that one ever had stays on record. Other load on the machine makes it
+noisy.
 """
 
 from __future__ import annotations

@@ -88,18 +88,17 @@ def dots(
 
 
 def heatmap(x: Encoding, y: Encoding, value: Encoding) -> dict[str, Any]:
-    """A grid of cells coloured by a value and labelled with it."""
+    """A grid of cells coloured by a value and labelled with it; those without one are left white."""
     format_ = value.get("axis", {}).get("format", ".2f")
-    colour = {key: item for key, item in value.items() if key != "axis"} | {"scale": {"scheme": "viridis"}}
+    # The lighter part of a scale of one colour: black figures can be read on all of it.
+    scale = {"scheme": {"name": "blues", "extent": [0.05, 0.6]}}
+    colour = {key: item for key, item in value.items() if key != "axis"} | {"scale": scale}
     text = {"field": value["field"], "type": "quantitative", "format": format_}
     return {
+        "transform": [{"filter": f"isValid(datum['{value['field']}'])"}],
         "encoding": {"x": x, "y": y},
         "layer": [
             {"mark": "rect", "encoding": {"color": colour}},
-            {
-                "mark": {"type": "text", "stroke": "white", "strokeWidth": 2, "strokeOpacity": 0.7},
-                "encoding": {"text": text},
-            },
             {"mark": {"type": "text", "color": "black"}, "encoding": {"text": text}},
         ],
     }

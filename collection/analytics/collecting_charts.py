@@ -53,7 +53,7 @@ def _chart(
     """Lines of a column, perhaps divided to larger units, over rounds. Rows without the figure are left out."""
     looks = charts.by_series("arm", "Arm", list(study.arms))
     for encoding in looks.values():
-        encoding["legend"] = {"values": list(arms)}
+        encoding["legend"] = {**encoding["legend"], "values": list(arms)}
     spec: dict[str, Any] = charts.lines(_ROUND, charts.axis(column, words, share=share), looks)
     steps: list[dict[str, Any]] = [{"filter": f"isValid(datum.{column})"}]
     if divisor != 1:

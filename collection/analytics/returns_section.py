@@ -285,7 +285,7 @@ def _charts(told: Sequence[_Told], arms: Sequence[str]) -> list[Chart]:
     found = []
     for slug, name in dict.fromkeys((item.tested.slug, item.tested.name) for item in told):
         errors = charts.fitted(
-            charts.axis("examples", "Examples trained on"),
+            charts.axis("examples", "Examples trained on", axis={"labelOverlap": "greedy", "labelSeparation": 6}),
             charts.axis("error", "Errors on the test set", share=True),
             "fitted",
             "forecast",
