@@ -256,9 +256,9 @@ def test_nobody_decides_an_erased_text(study: Experiment, zoe: Annotator) -> Non
 def test_training_data_tables_and_figures_leave_dropped_texts_out(study: Experiment, zoe: Annotator) -> None:
     filled(study, zoe)
     arm = study.arms.get(slug="dynamic")
-    assert len(trainable_rows(arm, 1)[0]) == 3
+    assert len(trainable_rows(arm, 1, registry.data_store())[0]) == 3
     erase(zoe, Texts.DROP)
-    rows, _ = trainable_rows(arm, 1)
+    rows, _ = trainable_rows(arm, 1, registry.data_store())
     assert len(rows) == 2
     assert WORDS[0] not in str(rows)
     tables = study_of(study)

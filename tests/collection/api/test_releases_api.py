@@ -155,11 +155,11 @@ def test_a_link_is_made_told_to_owners_and_taken_away(owner: Client, experiment:
     assert Client().get(link).status_code == 404
 
 
-def test_withdrawing_needs_a_yes_and_is_done_once(owner: Client, experiment: Experiment) -> None:
+def test_withdrawing_needs_a_yes_and_once_more_does_no_harm(owner: Client, experiment: Experiment) -> None:
     factories.release(experiment)
     assert post(owner, f"{RELEASES}1/withdraw/", {"sure": False}).json()["field"] == "sure"
     assert post(owner, f"{RELEASES}1/withdraw/", {"sure": True}).json()["state"] == "withdrawn"
-    assert post(owner, f"{RELEASES}1/withdraw/", {"sure": True}).json()["code"] == "release_withdrawn"
+    assert post(owner, f"{RELEASES}1/withdraw/", {"sure": True}).json()["state"] == "withdrawn"
     assert post(owner, f"{RELEASES}1/link/").status_code == 409
 
 

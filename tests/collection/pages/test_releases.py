@@ -258,7 +258,8 @@ def test_withdrawing_takes_the_files_and_needs_it_to_be_typed(
     assert owner.get(f"{PAGE}1/files/release.json").status_code == 404
     assert owner.get(f"{PAGE}1/zip/", follow=True).redirect_chain == [(f"{PAGE}1/", 302)]
     assert Client().get(f"/r/{link}/").status_code == 404
-    assert owner.post(f"{PAGE}1/", {"action": "withdraw", "confirmation": "study 1"}).status_code == 409
+    assert owner.post(f"{PAGE}1/", {"action": "withdraw", "confirmation": "study 1"}).status_code == 302
+    assert Release.objects.get().state == ReleaseState.WITHDRAWN
 
 
 def test_researchers_make_and_decide_and_owners_alone_give_out_and_withdraw(experiment: Experiment) -> None:
