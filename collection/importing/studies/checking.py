@@ -86,10 +86,11 @@ class Checker:
             self._fault("", "A text has a NUL character in it.")
         if self._faults.count > before:
             return False
-        about = _said(row, ("writer", "arm", "round", "context", "leased_at"))
+        # Not the context: who skips one goes on with another in the same assignment.
+        about = _said(row, ("writer", "arm", "round", "leased_at"))
         other = self._seen.assignment(row["assignment"], about, self._place())
         if other is not None:
-            self._fault("assignment", f"Has another writer, round, context or time of its lease in {other}.")
+            self._fault("assignment", f"Has another writer, round or time of its lease in {other}.")
         return other is None
 
     def _verdict(self, row: Row, known: int) -> None:
@@ -112,7 +113,7 @@ class Checker:
             self._fault("state", f"Must be one of: {', '.join(_STATES)}.")
         self._once("example", id_, "id")
         if self._once("attempt", row["attempt"], "attempt"):
-            about = _said(row, ("assignment", "try", "label", "fooled", *self._texts))
+            about = _said(row, ("assignment", "try", "context", "label", "fooled", *self._texts))
             before = self._seen.became(row["assignment"], id_, row["attempt"], about)
             if before is not None:
                 self._fault("assignment", f"Became the example {before} already.")
@@ -145,7 +146,7 @@ class Checker:
         if not self._once("attempt of its table", row["id"], "id"):
             return
         said = self._seen.meet(row["id"])
-        about = _said(row, ("assignment", "try", "label", "fooled", *self._texts))
+        about = _said(row, ("assignment", "try", "context", "label", "fooled", *self._texts))
         if row["example"] != (said[1] if said else None):
             self._fault("example", "Is not the example that this attempt became.")
         elif said is not None and said[0] != about:

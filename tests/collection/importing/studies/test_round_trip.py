@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ def test_every_table_comes_back_to_the_byte(format: str, tmp_path: Path) -> None
     assert ImportedVersion.objects.count() == 4
     assert not Example.objects.filter(annotator__user__is_active=True).exists()
     assert set(Example.objects.values_list("state", flat=True)) == set(STATES)
+
+
+def test_who_took_another_context_after_a_try_comes_back_with_both(tmp_path: Path) -> None:
+    experiment = study(TEXTS)
+    submitted = Example.objects.filter(arm__experiment=experiment).first().attempt
+    other = experiment.contexts.exclude(pk=submitted.context_id).first()
+    Attempt.objects.filter(pk=submitted.pk).update(index=submitted.index + 1)
+    submitted.pk, submitted.key, submitted.idempotency_key = None, uuid.uuid4(), "before"
+    submitted.context, submitted.texts = other, [other.text, "Tried on another context."]
+    submitted.save(force_insert=True)
+    comes_back(tmp_path, experiment, formats=["jsonl"], attempts=True)
 
 
 @pytest.mark.parametrize("format", ["jsonl", "huggingface"])
