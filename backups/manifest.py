@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from modelserver.wire import SHA256
+
 FORMAT = "whetstone-backup/1"
 MANIFEST = "manifest.json"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class BackupError(RuntimeError):
@@ -92,6 +92,6 @@ def checked_path(path: str) -> str:
 def _kept(plain: Mapping[str, Any]) -> Kept:
     kept = Kept(**plain)
     counts = (kept.size, 0 if kept.rows is None else kept.rows)
-    if any(type(count) is not int or count < 0 for count in counts) or not _SHA256.fullmatch(kept.sha256):
+    if any(type(count) is not int or count < 0 for count in counts) or not SHA256.fullmatch(kept.sha256):
         raise ValueError(f"{dict(plain)} describes no file")
     return kept

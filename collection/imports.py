@@ -48,14 +48,7 @@ def ask(
     options: Mapping[str, Any] | None = None,
 ) -> DataImport:
     """Keep a file and have a worker store what is in it. Raises Invalid on ``file`` for one larger than is taken."""
-    made = DataImport.objects.create(
-        user_id=user.pk if user else None,
-        kind=kind,
-        experiment=experiment,
-        task=task,
-        name=_cut(name),
-        options=dict(options or {}),
-    )
+    made = _new(user, kind, name, experiment, task, options or {})
     size = 0
     try:
         filesystem, path = _place(made)
@@ -89,14 +82,7 @@ def begin(
     if not path.exists():
         raise Invalid("file", f"There is no {path}.")
     with transaction.atomic():
-        made = DataImport.objects.create(
-            user_id=user.pk if user else None,
-            kind=kind,
-            experiment=experiment,
-            task=task,
-            name=_cut(path.name),
-            options={**(options or {}), PATH: str(path.resolve())},
-        )
+        made = _new(user, kind, path.name, experiment, task, {**(options or {}), PATH: str(path.resolve())})
         record(made, ImportState.DUE, actor=user)
         _take(made)
     return made
@@ -136,9 +122,7 @@ def claim(import_id: int) -> DataImport | None:
 
 def heartbeat(taken: DataImport, **progress: Any) -> None:
     """Say that the import is being carried out, and how far it is. Raises LostRace if it is no longer this worker's."""
-    mine_ = DataImport.objects.filter(pk=taken.pk, state=ImportState.WORKING, owner=taken.owner)
-    if mine_.update(heartbeat_at=timezone.now(), progress=progress) != 1:
-        raise LostRace(f"{taken} is carried out by somebody else")
+    _sign(taken, progress=progress)
 
 
 def reclaim_dead() -> None:
@@ -156,9 +140,7 @@ def reclaim_dead() -> None:
 def building(taken: DataImport, experiment: Experiment, task: Task | None) -> None:
     """Note the hidden experiment that a release becomes, and its task if that was made for it. In the transaction that
     makes them. Raises LostRace."""
-    mine_ = DataImport.objects.filter(pk=taken.pk, state=ImportState.WORKING, owner=taken.owner)
-    if mine_.update(heartbeat_at=timezone.now(), made=experiment, task=task) != 1:
-        raise LostRace(f"{taken} is carried out by somebody else")
+    _sign(taken, made=experiment, task=task)
     taken.made, taken.task = experiment, task
 
 
@@ -244,6 +226,30 @@ def forget_files() -> None:
     for item in DataImport.objects.filter(size=None, state=ImportState.DUE, created_at__lt=old):
         _forget_file(item)
         item.delete()
+
+
+def _new(
+    user: AbstractBaseUser | None,
+    kind: DataImport.Kind,
+    name: str,
+    experiment: Experiment | None,
+    task: Task | None,
+    options: Mapping[str, Any],
+) -> DataImport:
+    return DataImport.objects.create(
+        user_id=user.pk if user else None,
+        kind=kind,
+        experiment=experiment,
+        task=task,
+        name=_cut(name),
+        options=dict(options),
+    )
+
+
+def _sign(taken: DataImport, **updates: Any) -> None:
+    mine_ = DataImport.objects.filter(pk=taken.pk, state=ImportState.WORKING, owner=taken.owner)
+    if mine_.update(heartbeat_at=timezone.now(), **updates) != 1:
+        raise LostRace(f"{taken} is carried out by somebody else")
 
 
 def _take(item: DataImport) -> None:

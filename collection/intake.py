@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -16,7 +18,7 @@ from collection.importing.faults import Faulty, check_preview
 from collection.importing.round_zero import preview_round_zero, store_round_zero
 from collection.importing.rows import Limits
 from collection.importing.studies.release import Progress, import_release
-from collection.importing.test_sets import preview_test_set, store_test_set
+from collection.importing.test_sets import TestSetPreview, preview_test_set, store_test_set
 from collection.models import DataImport, Experiment, TestSet
 from collection.states import ImportState
 from collection.training_data import trainable_rows
@@ -24,6 +26,7 @@ from lifecycle.moves import LostRace
 from modelserver import registry
 
 log = logging.getLogger(__name__)
+P = TypeVar("P", bound=TestSetPreview)
 
 # Of one table of rows; releases are bounded by LARGEST_IMPORT_BYTES alone.
 LARGEST_TABLE = 1_000_000_000
@@ -80,17 +83,7 @@ def _contexts(taken: DataImport, path: Path, scratch: Path) -> None:
 def _round_zero(taken: DataImport, path: Path, scratch: Path) -> None:
     assert taken.experiment is not None
     options, store = taken.options, registry.data_store()
-    with path.open("rb") as file:
-        preview = preview_round_zero(
-            taken.experiment,
-            file,
-            options["format"],
-            options.get("columns"),
-            labels=options.get("labels"),
-            limits=_limits(),
-        )
-    check_preview(preview, taken.name)
-    imports.heartbeat(taken, phase="storing")
+    preview = _labelled(taken, path, partial(preview_round_zero, taken.experiment))
     with transaction.atomic():
         made = store_round_zero(taken.experiment, options.get("arms"), preview, taken.name, store, taken.user)
         # None of them has examples yet: what is left out now is of round 0 alone, and the same in every arm.
@@ -105,21 +98,21 @@ def _round_zero(taken: DataImport, path: Path, scratch: Path) -> None:
 def _test_set(taken: DataImport, path: Path, scratch: Path) -> None:
     assert taken.task is not None
     options = taken.options
-    with path.open("rb") as file:
-        preview = preview_test_set(
-            taken.task,
-            file,
-            options["format"],
-            options.get("columns"),
-            labels=options.get("labels"),
-            limits=_limits(),
-        )
-    check_preview(preview, taken.name)
-    imports.heartbeat(taken, phase="storing")
+    preview = _labelled(taken, path, partial(preview_test_set, taken.task))
     kind = TestSet.Kind(options.get("kind", TestSet.Kind.IMPORTED))
     with transaction.atomic():
         made = store_test_set(options["slug"], options["name"], taken.task, kind, preview, registry.data_store())
         imports.finish(taken, f"The test set {made.slug} has {made.rows:,} rows.")
+
+
+def _labelled(taken: DataImport, path: Path, preview: Callable[..., P]) -> P:
+    """What a file of labelled rows has in it, if nothing is wrong with it."""
+    options = taken.options
+    with path.open("rb") as file:
+        found = preview(file, options["format"], options.get("columns"), labels=options.get("labels"), limits=_limits())
+    check_preview(found, taken.name)
+    imports.heartbeat(taken, phase="storing")
+    return found
 
 
 def _release(taken: DataImport, path: Path, scratch: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 
 from collection.errors import Invalid
+from collection.numbers import natural
 
 M = TypeVar("M", bound=Model)
 
@@ -15,9 +16,9 @@ def key_of(cursor: str | None) -> int | None:
     """The key that a cursor stands for. Raises Invalid for a cursor that is none."""
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+    if (key := natural(cursor, 18)) is None:
         raise Invalid("cursor", "Is not a cursor of this list.")
-    return int(cursor)
+    return key
 
 
 def page_by_key(rows: QuerySet[M], cursor: str | None, size: int) -> tuple[list[M], str | None]:

@@ -78,6 +78,11 @@ def html_of(
     )
 
 
+def plain_of(study: str, sections: Sequence[Section], colophon: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole report as plain values, ready for JSON; ``study`` is its slug."""
+    return {"study": study, "colophon": colophon, "sections": [item.to_plain() for item in sections]}
+
+
 def laid_out(section: Section, pictures: Mapping[tuple[str, str], str], most: int | None = None) -> dict[str, Any]:
     """What the templates show of a section; of each chart its drawing, where there is one, of tables ``most`` rows."""
     return {

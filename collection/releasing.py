@@ -8,8 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from collection import releases
-from collection.analytics.sections import Section
+from collection import releases, reports
 from collection.errors import Refused
 from collection.export.building import Held, Job, build
 from collection.export.choices import Choices
@@ -17,8 +16,8 @@ from collection.export.making import plain_json
 from collection.export.people import SharedPseudonym
 from collection.export.scratch import discard, scratch_of
 from collection.export.storage import release_storage
-from collection.models import Experiment, Release, ReportChart, ReportDocument, ReportSection
-from collection.printing import html_of
+from collection.models import Experiment, Release, ReportDocument
+from collection.printing import html_of, plain_of
 from collection.states import ReleaseState
 from lifecycle.moves import LostRace
 
@@ -120,16 +119,9 @@ def _report_files(experiment: Experiment) -> Mapping[str, bytes]:
     if document is None:
         return {}
     standing = document.report
-    sections = [Section.from_plain(item.content) for item in ReportSection.objects.filter(report=standing)]
-    drawn = ReportChart.objects.filter(section__report=standing).values_list("section__slug", "slug", "svg")
-    pictures = {(section, chart): text for section, chart, text in drawn}
-    content = {
-        "study": experiment.slug,
-        "colophon": standing.colophon,
-        "sections": [item.to_plain() for item in sections],
-    }
+    sections, pictures = reports.stored(standing)
     return {
-        "report.json": plain_json(content),
+        "report.json": plain_json(plain_of(experiment.slug, sections, standing.colophon)),
         "report.html": html_of(experiment.name, sections, pictures, standing.colophon).encode(),
         "report.pdf": bytes(document.pdf),
     }

@@ -158,6 +158,13 @@ def store(
             )
 
 
+def stored(report: Report) -> tuple[list[Section], dict[tuple[str, str], str]]:
+    """The sections that stand, and their charts as SVG by section and chart."""
+    sections = [Section.from_plain(item.content) for item in ReportSection.objects.filter(report=report)]
+    drawn = ReportChart.objects.filter(section__report=report).values_list("section__slug", "slug", "svg")
+    return sections, {(section, chart): svg for section, chart, svg in drawn}
+
+
 def fail(report: Report, problem: str) -> None:
     """computing → failed; the report that stood goes on standing."""
     move(report, ReportState.FAILED, where={"owner": report.owner}, problem=problem)

@@ -21,7 +21,7 @@ from collection.export.croissant import croissant
 from collection.export.facts import Facts
 from collection.export.formats import WRITERS, Canonical
 from collection.export.kept import Kept, LeftOut, left_out
-from collection.export.layout import CARD, CROISSANT, PRIVACY, SPLITS_FILE, table_path
+from collection.export.layout import CARD, CROISSANT, FORMAT, PRIVACY, SPLITS_FILE, table_path
 from collection.export.making import Making, plain_json
 from collection.export.parts import LINE, Beat, Parts, Table
 from collection.export.people import People
@@ -33,7 +33,6 @@ from collection.export.study import FOLDER, StudyTables, study_line
 from collection.export.whole import whole, write_whole
 from collection.models import Experiment, Release, Round
 
-FORMAT = "whetstone-release/1"
 # Of each arm: how many examples there are by round, state and split.
 Counts = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from collection.export.splits import REST, SPLITS
 
+# What the manifest says of what all of this is.
+FORMAT = "whetstone-release/1"
 MANIFEST, CARD, CROISSANT = "release.json", "README.md", "croissant.json"
 SPLITS_FILE, PRIVACY = "splits.json", "privacy.json"
 EXAMPLES, ATTEMPTS = "examples", "attempts"

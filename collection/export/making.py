@@ -11,6 +11,7 @@ import orjson
 
 from collection.export.layout import MANIFEST
 from collection.export.whole import read_note, whole, write_note, write_whole
+from modelserver.wire import file_sha256
 
 
 class Making:
@@ -30,9 +31,7 @@ class Making:
         if found is None:
             with whole(target) as file:
                 told = dict(write(file))
-            with target.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            known = {"sha256": digest, "size": target.stat().st_size, "rows": told.pop("rows", None)}
+            known = {"sha256": file_sha256(target), "size": target.stat().st_size, "rows": told.pop("rows", None)}
             found = {"file": known, "told": told}
             write_note(note, found)
         self.files[path], self.told[path] = found["file"], found["told"]

@@ -16,6 +16,7 @@ from annotators.membership import Role
 from annotators.models import ApiToken, Invitation, Membership
 from collection.access import Right
 from collection.models import Experiment
+from collection.numbers import natural
 from collection.pages.people import looked_at, sent_key
 
 
@@ -75,8 +76,7 @@ def own_tokens(request: HttpRequest) -> HttpResponse:
         return redirect("tokens")
     if request.method == "POST":
         try:
-            given = request.POST.get("days", "90")
-            days = int(given) if given.isascii() and given.isdigit() and len(given) < 6 else 0
+            days = natural(request.POST.get("days", "90"), 5) or 0
             scopes = request.POST.getlist("scopes")
             _token, secret = tokens.issue(request.user, request.POST.get("name", ""), scopes, days)
         except ValueError as error:

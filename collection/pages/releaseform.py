@@ -11,6 +11,7 @@ from django.http import QueryDict
 from collection.errors import Invalid
 from collection.export.choices import FORMATS, STATES, Offer
 from collection.export.splits import METHODS
+from collection.numbers import natural
 
 FORMAT_TITLES = {
     "jsonl": "JSON lines (can be imported again, to the byte)",
@@ -96,6 +97,6 @@ def _share(name: str, text: str) -> float:
 
 
 def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 11):
+    if (number := natural(text, 10)) is None:
         raise Invalid(f"splits.{name}", "Must be a whole number.")
-    return int(text)
+    return number

@@ -18,6 +18,7 @@ from collection.access import Right
 from collection.downloads import archive_of, compared, file_of
 from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.models import Experiment, Release
+from collection.numbers import natural
 from collection.pages.people import looked_at, looked_at_with, status_of
 from collection.pages.releaseform import FORMAT_TITLES, METHOD_TITLES, defaults, said, shown
 from collection.states import ReleaseState
@@ -100,20 +101,20 @@ def difference(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """What is another way in a release than in a former one."""
     experiment, held = looked_at_with(request, slug)
     release = _found(experiment, number)
-    former = request.GET.get("former", "")
-    if not (former.isascii() and former.isdigit() and len(former) < 10):
+    former = natural(request.GET.get("former", ""), 9)
+    if former is None:
         return redirect("release", slug=slug, number=number)
     refusal: Refused | None = None
     found = None
     try:
-        found = compared(_found(experiment, int(former)), release)
+        found = compared(_found(experiment, former), release)
     except Refused as refused:
         refusal = refused
     page = {
         "experiment": experiment,
         "manages": Right.MANAGE in held,
         "release": release,
-        "former": int(former),
+        "former": former,
         "found": found,
         "refusal": refusal,
     }
@@ -176,11 +177,11 @@ def _found(experiment: Experiment, number: int) -> Release:
 
 def _asked(request: HttpRequest, experiment: Experiment) -> Release:
     assert isinstance(request.user, AbstractBaseUser)
-    told = request.POST.get("told", "")
-    if not (told.isascii() and told.isdigit() and len(told) < 10):
+    told = natural(request.POST.get("told", ""), 9)
+    if told is None:
         raise Invalid("told", "Please load the page again.")
     wanted = said(releases.offer_of(experiment), request.POST)
-    return releases.ask(experiment, wanted, request.user, told=int(told))
+    return releases.ask(experiment, wanted, request.user, told=told)
 
 
 def _act(request: HttpRequest, release: Release) -> None:

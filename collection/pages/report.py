@@ -91,12 +91,9 @@ def printed(request: HttpRequest, slug: str) -> HttpResponse:
     """The whole report as one page that needs nothing else."""
     experiment = looked_at(request, slug)
     standing = get_object_or_404(Report, experiment=experiment)
-    found = ReportSection.objects.filter(report=standing)
-    if not found:
+    sections, pictures = reports.stored(standing)
+    if not sections:
         raise Http404
-    drawn = ReportChart.objects.filter(section__report=standing).values_list("section__slug", "slug", "svg")
-    pictures = {(section, chart): text for section, chart, text in drawn}
-    sections = [Section.from_plain(item.content) for item in found]
     page = html_of(experiment.name, sections, pictures, standing.colophon)
     answer = _file(page.encode(), "text/html; charset=utf-8", f"{slug}.report.html")
     # To be looked at and printed, with its own style sheet in it.

@@ -15,6 +15,7 @@ from collection.access import Right
 from collection.changes import end_round_early, extend_round
 from collection.errors import Invalid, NotYours, Refused
 from collection.models import Experiment, Round
+from collection.numbers import natural
 from collection.pages.people import looked_at_with, status_of
 from collection.steering import actions
 
@@ -92,7 +93,6 @@ def _round(request: HttpRequest, experiment: Experiment) -> Round:
 
 
 def _whole(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if (number := natural(request.POST.get(name, "").strip(), 9)) is None:
         raise Invalid(name, "Must be a whole number.")
-    return int(text)
+    return number

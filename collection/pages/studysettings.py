@@ -18,6 +18,7 @@ from collection.changes import LOCKED, change, changed_plan, last_change
 from collection.errors import Refused
 from collection.grid import last_events
 from collection.models import Experiment
+from collection.numbers import natural
 from collection.pages.people import looked_at_with
 from collection.pages.planform import (
     NUMBERS,
@@ -86,10 +87,8 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _save(request: HttpRequest, experiment: Experiment, said: dict[str, Any]) -> None:
-    seen = request.POST.get("seen", "")
     assert isinstance(request.user, AbstractBaseUser)
-    known = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0
-    change(experiment, said, request.user, seen=known)
+    change(experiment, said, request.user, seen=natural(request.POST.get("seen", ""), 18) or 0)
 
 
 def _typed_free(values: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

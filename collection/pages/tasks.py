@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from collection.errors import Invalid
 from collection.experiments import LONGEST_INSTRUCTIONS, create_task
 from collection.models import Task
+from collection.numbers import natural
 from collection.pages.people import check_site_researcher
 
 _PLAIN = ("slug", "name", "instructions", "guidelines", "labels")
@@ -65,7 +66,8 @@ def _field(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    number = natural(text, 9)
+    return text if number is None else number
 
 
 def _label(line: str) -> dict[str, str]:

@@ -34,6 +34,7 @@ from collection.importing.contexts import preview_contexts, store_contexts
 from collection.importing.preview import Preview
 from collection.importing.test_sets import preview_test_set, store_test_set
 from collection.models import TestSet
+from collection.numbers import natural
 from collection.paging import key_of
 from collection.planning import task_named
 from modelserver import registry
@@ -49,11 +50,11 @@ class ExamplesView(ConsoleView):
         """A page. ``searched`` says how many were looked at where the search stopped early; the cursor goes on."""
         experiment = self.experiment(slug)
         given = parameters(request, *FILTERS, "cursor", "size")
-        size = given.pop("size", "50")
-        if not (size.isascii() and size.isdigit() and len(size) < 5):
+        size = natural(given.pop("size", "50"), 4)
+        if size is None:
             raise Invalid("size", "Must be a whole number.")
         cursor = given.pop("cursor", None)
-        page = page_of_examples(experiment, parse_filter(given), cursor, int(size))
+        page = page_of_examples(experiment, parse_filter(given), cursor, size)
         rows = [_row(item) for item in page.rows]
         return Response({"results": rows, "next": page.next, "previous": page.previous, "searched": page.searched})
 

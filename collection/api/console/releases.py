@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from collection import releases
-from collection.access import Right, granted
+from collection.access import Right, rights
 from collection.api.authentication import Scope, user_of
 from collection.api.console import exchange_serializers as s
 from collection.api.console.base import CURSOR, ConsoleView, iso
@@ -25,6 +25,7 @@ from collection.downloads import archive_of, compared, file_of
 from collection.errors import Invalid
 from collection.export.difference import Examples, Ids
 from collection.models import Release
+from collection.numbers import natural
 from collection.paging import page_by_key
 
 PAGE = 50
@@ -140,10 +141,10 @@ class DifferenceView(ReleaseView):
     def get(self, request: Request, slug: str, number: int) -> Response:
         """What is another way in this release than in the ``former`` one. People have other pseudonyms in each."""
         found = self.release(slug, number)
-        former = parameters(request, "former").get("former", "")
-        if not (former.isascii() and former.isdigit() and len(former) < 10):
+        former = natural(parameters(request, "former").get("former", ""), 9)
+        if former is None:
             raise Invalid("former", "Must be the number of a release.")
-        told = compared(self.release(slug, int(former)), found)
+        told = compared(self.release(slug, former), found)
         return Response(
             {
                 "settings": {name: list(values) for name, values in told.settings.items()},
@@ -196,7 +197,7 @@ def _line(item: Release) -> dict[str, Any]:
 def _release(view: ReleaseView | ReleasesView, item: Release) -> dict[str, Any]:
     user = view.request.user
     assert isinstance(user, AbstractBaseUser)
-    manages = Right.MANAGE in granted(user, item.experiment.slug, Right.LOOK)[1]
+    manages = Right.MANAGE in rights(user, item.experiment)
     return _line(item) | {
         "findings": {"counts": {}, "kept": []} | item.findings,
         "findings_decision": item.findings_decision or None,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from collection.errors import Invalid
 from collection.export.cells import check_cell
+from modelserver.wire import SHA256
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 # A column's kind; with "?" behind it the column may be null.
 Kinds = Mapping[str, str]
 # The largest number in a column of whole numbers.
@@ -59,7 +58,7 @@ def _whole(column: str, value: object) -> bool:
 
 
 def _sha256(column: str, value: object) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+    return isinstance(value, str) and SHA256.fullmatch(value) is not None
 
 
 def _share(column: str, value: object) -> bool:

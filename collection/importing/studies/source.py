@@ -14,13 +14,12 @@ from typing import Any, BinaryIO
 import orjson
 
 from collection.errors import Invalid
-from collection.export.layout import MANIFEST
+from collection.export.layout import FORMAT, MANIFEST
 from collection.export.making import release_sha256
 from collection.importing.faults import Faults
+from modelserver.wire import SHA256
 
-FORMAT = "whetstone-release/1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,5}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LARGEST_MANIFEST = 50_000_000
 _MOST_FILES = 100_000
 _PIECE = 1 << 20
@@ -173,4 +172,4 @@ def _manifest(reader: _Folder | _Zip) -> Mapping[str, Any]:
 
 
 def _is_sha256(value: object) -> bool:
-    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+    return isinstance(value, str) and SHA256.fullmatch(value) is not None

@@ -15,7 +15,7 @@ from collection.analytics.sections import Options
 from collection.analytics.study import Study
 from collection.analytics.typesetting import typeset
 from collection.models import Experiment
-from collection.printing import csv_of, html_of
+from collection.printing import csv_of, html_of, plain_of
 from collection.study_tables import study_of
 
 
@@ -51,8 +51,7 @@ class Command(BaseCommand):
         sections = sections_of(study, chosen)
         made_by = colophon(chosen)
         pictures = {(section.id, chart.id): draw(section, chart) for section in sections for chart in section.charts}
-        content = {"study": study.slug, "colophon": made_by, "sections": [item.to_plain() for item in sections]}
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
+        text = json.dumps(plain_of(study.slug, sections, made_by), ensure_ascii=False, allow_nan=False, indent=1)
         (out / "report.json").write_text(text + "\n", encoding="utf-8")
         (out / "report.pdf").write_bytes(typeset(study.name, sections, pictures, made_by))
         svgs = {key: picture.svg for key, picture in pictures.items()}

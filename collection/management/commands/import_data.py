@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from collection import imports, intake
 from collection.errors import Invalid
 from collection.importing.faults import FileFault
-from collection.importing.tables import FORMATS
+from collection.importing.tables import FORMATS, format_of
 from collection.models import DataImport, Experiment, Task, TestSet
 from collection.states import ImportState
 
@@ -83,11 +83,10 @@ class Command(BaseCommand):
 
 
 def _format(path: Path) -> str:
-    ending = path.suffix.lower().lstrip(".")
-    known = {"csv": "csv", "tsv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "txt": "text"}
-    if ending not in known:
+    known = format_of(path.name)
+    if known is None:
         raise CommandError(f"format: the name {path.name!r} does not tell; please say which: {', '.join(FORMATS)}")
-    return known[ending]
+    return known
 
 
 def _pairs(name: str, given: list[str]) -> dict[str, str]:
