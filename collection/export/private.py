@@ -54,8 +54,8 @@ _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\
 _WORKER = re.compile(r"(?<![^\W_])(?:[0-9a-fA-F]{24}|A(?=[A-Z]*\d)[A-Z0-9]{12,14})(?![^\W_])")
 _MANY_DIGITS = re.compile(r"\d(?:[\s().+/\-–—]{0,4}\d){6}")
 _WORD = re.compile(r"\w+")
-# One of these is in whatever has a form: a digit, a sign of an address, or the beginning of one.
-_ANY_FORM = re.compile(r"[\d@/:]|(?i:www)")
+# One of these is in whatever has a form, or "www".
+_ANY_SIGN = re.compile(r"[\d@/:]")
 
 
 class KnownIdentifiers:
@@ -111,7 +111,7 @@ def _candidates(text: str, known: KnownIdentifiers, regions: Sequence[str]) -> I
     for start, end in known.find(text):
         yield Kind.KNOWN, start, end
     # Nearly all texts end here.
-    if not _ANY_FORM.search(text):
+    if not _ANY_SIGN.search(text) and "www" not in text.casefold():
         return
     if "@" in text:
         yield from ((Kind.EMAIL, *match.span()) for match in _EMAIL.finditer(text))

@@ -85,8 +85,8 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     for batch in _batches(wanted):
         by_number = {row[0]: row for row in Example.objects.filter(pk__in=among(batch)).values_list(*_EXAMPLE)}
         votes = _votes(reading, batch, met)
-        met.writers.update(row[3] for row in by_number.values())
-        people = reading.people.meet(row[3] for row in by_number.values())
+        met.writers.update(writers := {row[3] for row in by_number.values()})
+        people = reading.people.meet(writers)
         for number in batch:
             (_, key, state, writer, label, why_label, why_fooled, ruling, submitted_at, decided_at,
              assignment, leased_at, attempt, index, context, texts, *verdict) = by_number[number]  # fmt: skip
@@ -125,8 +125,8 @@ def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     ordered = found.order_by("assignment__created_at", "assignment__key", "index").values_list("pk")
     for batch in _batches(number for (number,) in _rows(ordered)):
         by_number = {row[0]: row for row in Attempt.objects.filter(pk__in=among(batch)).values_list(*_ATTEMPT)}
-        met.writers.update(row[3] for row in by_number.values())
-        people = reading.people.meet(row[3] for row in by_number.values())
+        met.writers.update(writers := {row[3] for row in by_number.values()})
+        people = reading.people.meet(writers)
         for number in batch:
             (_, key, state, writer, label, example, example_key, example_state, submitted_at,
              assignment, leased_at, index, context, texts, *verdict) = by_number[number]  # fmt: skip
@@ -242,8 +242,8 @@ def _votes(reading: Reading, batch: Sequence[int], met: Met) -> dict[int, list[R
     """The votes on each example that had counted by then, by the time of voting."""
     found = Validation.objects.filter(example__in=among(batch), settled_at__lte=reading.as_of)
     stored = list(found.values_list(*_VOTE))
-    met.validators.update(row[1] for row in stored)
-    people = reading.people.meet(row[1] for row in stored)
+    met.validators.update(validators := {row[1] for row in stored})
+    people = reading.people.meet(validators)
     votes: defaultdict[int, list[Row]] = defaultdict(list)
     for example, validator, key, label, flagged, reason, asked_at, voted_at, settled_at in stored:
         votes[example].append(
