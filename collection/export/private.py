@@ -54,6 +54,8 @@ _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\
 _WORKER = re.compile(r"(?<![^\W_])(?:[0-9a-fA-F]{24}|A(?=[A-Z]*\d)[A-Z0-9]{12,14})(?![^\W_])")
 _MANY_DIGITS = re.compile(r"\d(?:[\s().+/\-–—]{0,4}\d){6}")
 _WORD = re.compile(r"\w+")
+# Of each ASCII character the lower-case letter, digit or underscore, or a space.
+_ASCII_WORDS = "".join(chr(code).lower() if _WORD.match(chr(code)) else " " for code in range(128))
 # One of these is in whatever has a form, or "www".
 _ANY_SIGN = re.compile(r"[\d@/:]")
 
@@ -73,7 +75,7 @@ class KnownIdentifiers:
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Where in the text one of them stands, from its first character to after its last."""
         # Nearly no text has one: all its words are looked up at once.
-        if self._by_first.keys().isdisjoint(map(str.casefold, _WORD.findall(text))):
+        if self._by_first.keys().isdisjoint(_folded(text)):
             return
         for word in _WORD.finditer(text):
             for value in self._by_first.get(word.group().casefold(), ()):
@@ -126,6 +128,11 @@ def _candidates(text: str, known: KnownIdentifiers, regions: Sequence[str]) -> I
         for region in regions:
             for number in PhoneNumberMatcher(text, region, Leniency.STRICT_GROUPING):
                 yield Kind.PHONE, number.start, number.end
+
+
+def _folded(text: str) -> Iterable[str]:
+    """The words of a text without their case. Most texts are of ASCII alone, and those take half the time."""
+    return text.translate(_ASCII_WORDS).split() if text.isascii() else map(str.casefold, _WORD.findall(text))
 
 
 def _is_ip(text: str) -> bool:

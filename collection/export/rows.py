@@ -80,6 +80,7 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     """
     found = _there(reading, round_).exclude(state=ExampleState.RETRACTED)
     changed = _changed_since(found, reading.as_of)
+    arm, of_round = round_.arm.slug, round_.number
     ordered = found.order_by("submitted_at", "key").values_list("pk", "state")
     wanted = (number for number, state in _rows(ordered) if changed.get(number, state) in reading.states)
     for batch in _batches(wanted):
@@ -94,8 +95,8 @@ def example_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
             decided = state in _DECIDED
             yield {
                 "id": key_text(key),
-                "arm": round_.arm.slug,
-                "round": round_.number,
+                "arm": arm,
+                "round": of_round,
                 "split": first_split(state),
                 "context": reading.contexts.get(context),
                 **reading.texts(texts),
@@ -122,6 +123,7 @@ def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
     found = found.exclude(example__state=ExampleState.RETRACTED)
     examples = Example.objects.filter(round=round_)
     changed = _changed_since(examples, reading.as_of)
+    arm, of_round = round_.arm.slug, round_.number
     ordered = found.order_by("assignment__created_at", "assignment__key", "index").values_list("pk")
     for batch in _batches(number for (number,) in _rows(ordered)):
         by_number = {row[0]: row for row in Attempt.objects.filter(pk__in=among(batch)).values_list(*_ATTEMPT)}
@@ -135,8 +137,8 @@ def attempt_rows(reading: Reading, round_: Round, met: Met) -> Iterator[Row]:
             kept = kept and changed.get(example, example_state) in reading.states
             yield {
                 "id": key_text(key),
-                "arm": round_.arm.slug,
-                "round": round_.number,
+                "arm": arm,
+                "round": of_round,
                 "context": reading.contexts.get(context),
                 **reading.texts(texts),
                 "label": label,

@@ -102,6 +102,13 @@ def test_parts_of_words_and_other_words_are_not_what_the_site_knows(text: str) -
     assert found(text, KNOWN) == []
 
 
+@given(st.text(st.characters(codec="ascii"), max_size=20), st.text(st.characters(codec="ascii"), max_size=20))
+def test_the_same_is_known_in_texts_with_and_without_other_alphabets(before: str, after: str) -> None:
+    text = f"{before}Kim_Lee-7{after}"
+    found, beside = ([*KnownIdentifiers(["kim_lee-7"]).find(each)] for each in (text, f"{text} é"))
+    assert found == beside
+
+
 def test_several_are_found_in_order_and_none_twice() -> None:
     text = "joe@lab.example or https://x.example/joe@lab.example or 5f43a1b2c3d4e5f6a7b8c9d0"
     kinds = [kind for kind, _ in found(text, KNOWN)]
