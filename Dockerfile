@@ -3,7 +3,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt LICENSE README.md ./
 RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir "torch==2.13.0" --index-url https://download.pytorch.org/whl/cpu \
- && /venv/bin/pip install --no-cache-dir -c constraints.txt .
+ && /venv/bin/pip install --no-cache-dir -c constraints.txt '.[syntax]'
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 whetstone && mkdir /data && chown whetstone /data

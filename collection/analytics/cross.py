@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,17 @@ def written(study: Study) -> Written:
 
 
 def crossed(study: Study, parts: Parts) -> list[Cell]:
-    """All cells of a study. Those that a round brought, with its versions or its examples, are a part."""
+    """All cells of a study, for all sections that show any of them. Those that a round brought, with its versions or
+    its examples, are a part."""
+    if study not in _known:
+        _known[study] = _crossed(study, parts)
+    return _known[study]
+
+
+_known: WeakKeyDictionary[Study, list[Cell]] = WeakKeyDictionary()
+
+
+def _crossed(study: Study, parts: Parts) -> list[Cell]:
     examples, found = written(study), scored(study)
     made: dict[int, Cell] = {}
     since: dict[int, list[int]] = {}

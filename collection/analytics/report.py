@@ -20,6 +20,7 @@ from collection.analytics.assumptions import assumptions_of
 from collection.analytics.parts import Parts, afresh
 from collection.analytics.power_section import plan_section
 from collection.analytics.quality import section as quality_section
+from collection.analytics.quality import syntax
 from collection.analytics.sections import Options, Section
 from collection.analytics.study import Study
 
@@ -90,4 +91,5 @@ def colophon(options: Options) -> dict[str, Any]:
         "seed": options.seed,
         "mode": "as released" if options.as_released else "corrected",
         "versions": {name: version(name) for name in _PACKAGES},
+        "parser": syntax.parser() or "none",
     }

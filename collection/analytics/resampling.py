@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +45,14 @@ def drawn_errors(
         seeds = len(item)
         if seeds > 1:
             rates = item.mean(axis=1)
-            taken = np.random.default_rng([seed, index]).multinomial(seeds, np.full(seeds, 1 / seeds), draws)
-            made[:, index] += (taken / seeds) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
+            made[:, index] += _drawn_seeds(seed, index, seeds, draws) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
     return errors, made
+
+
+@lru_cache(maxsize=128)
+def _drawn_seeds(seed: int, index: int, seeds: int, draws: int) -> Floats:
+    """The share of each training seed in draws of one round's [draws, seeds]: the same for all arms and test sets."""
+    return np.random.default_rng([seed, index]).multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
 
 
 def seed_variances(wrong: NDArray[np.bool_]) -> tuple[float, float]:

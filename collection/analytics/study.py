@@ -72,7 +72,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """One experiment. Arms are slug → kind (non-adversarial, static, dynamic), in their order; labels in theirs.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ _LIKE = ["nearest", "of_others", "mean"]
 
 # An arm and its round, or the arm in all rounds.
 Group = tuple[str, int | None]
+# A text's words.
+Split = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def measure(study: Study, options: Options, parts: Parts) -> Measured:
     """Measure a study; what is of one round or one arm is made again only where its texts have changed."""
     # Round by round, so that what an arm's rounds are made of tells what the arm is made of.
     rows = study.accepted.sort_values("round", kind="stable")[_READ].reset_index(drop=True)
+    # A text is in its round and in its arm, and in each for several figures.
+    split = cache(words)
     for column in (*_TEXT, "distance"):
         rows[column] = np.nan
     counted: dict[Group, Mapping[str, Any]] = {}
@@ -74,20 +78,20 @@ def measure(study: Study, options: Options, parts: Parts) -> Measured:
             key = digest(*(made for group, made in keys.items() if group[0] == arm))
         else:
             key = keys[group] = digest(_VERSION, options.as_released, own)
-        counted[group] = parts("quality-diversity", key, partial(_diversity, own, options.as_released))
+        counted[group] = parts("quality-diversity", key, partial(_diversity, own, split, options.as_released))
         suffix = "arm" if number is None else "round"
         like = parts("quality-likeness", digest(key, options.seed), partial(_likeness, own, options))
-        told = parts("quality-told", key, partial(_told, own))
+        told = parts("quality-told", key, partial(_told, own, split))
         for name, values in {**like, "told": told}.items():
             rows.loc[index, f"{name}_{suffix}"] = _numbers(values)
         if number is None:
-            leanings[arm] = [artifacts.Leaning(*item) for item in parts("quality-words", key, partial(_words, own))]
+            leanings[arm] = [artifacts.Leaning(*item) for item in parts("quality-words", key, partial(_words, own, split))]
             even = own.sample(fewest, random_state=options.seed).sort_index()
             if len(own) > fewest:
-                told = parts("quality-told", digest(_VERSION, even), partial(_told, even))
+                told = parts("quality-told", digest(_VERSION, even), partial(_told, even, split))
             rows.loc[even.index, "told_even_arm"] = _numbers(told)
             continue
-        texts = parts("quality-texts", key, partial(_texts, own, options.as_released))
+        texts = parts("quality-texts", key, partial(_texts, own, split, options.as_released))
         for name in _TEXT:
             rows.loc[index, name] = _numbers(texts[name])
         if syntax.parser():
@@ -108,15 +112,15 @@ def _groups(rows: pd.DataFrame, study: Study) -> Iterator[tuple[Group, pd.Index]
             yield (arm, None), own.index
 
 
-def _diversity(rows: pd.DataFrame, as_released: bool) -> dict[str, list[list[tuple[int, int]]]]:
+def _diversity(rows: pd.DataFrame, split: Split, as_released: bool) -> dict[str, list[list[tuple[int, int]]]]:
     clusters = blocks(rows).tolist()
     if as_released:
         # The source study's script lower-cases words but not bigrams, and counts punctuation.
         cased = [tokens(text) for text in rows["text"]]
-        split = [[token.lower() for token in item] for item in cased]
+        counts = [[token.lower() for token in item] for item in cased]
     else:
-        split = cased = [words(text) for text in rows["text"]]
-    counted: dict[str, list[list[Any]]] = {"words": split, "bigrams": [bigrams(item) for item in cased]}
+        counts = cased = [split(text) for text in rows["text"]]
+    counted: dict[str, list[list[Any]]] = {"words": counts, "bigrams": [bigrams(item) for item in cased]}
     return {
         name: [list(spectrum.items()) for spectrum in diversity.spectra(items, clusters)]
         for name, items in counted.items()
@@ -136,8 +140,8 @@ def _likeness(rows: pd.DataFrame, options: Options) -> dict[str, list[float | No
     return {name: _plain(values) for name, values in figures.items()}
 
 
-def _texts(rows: pd.DataFrame, as_released: bool) -> dict[str, list[float | None]]:
-    count = tokens if as_released else words
+def _texts(rows: pd.DataFrame, split: Split, as_released: bool) -> dict[str, list[float | None]]:
+    count = tokens if as_released else split
     return {
         "length": [float(len(count(text))) for text in rows["text"]],
         "grade": [grade(text) for text in rows["text"]],
@@ -149,15 +153,15 @@ def _texts(rows: pd.DataFrame, as_released: bool) -> dict[str, list[float | None
     }
 
 
-def _told(rows: pd.DataFrame) -> list[float | None]:
+def _told(rows: pd.DataFrame, split: Split) -> list[float | None]:
     labels, groups = rows["label"].tolist(), blocks(rows).tolist()
     if hypothesis_only.refusal(labels, groups):
         return [None] * len(rows)
-    return _plain(hypothesis_only.told([words(text) for text in rows["text"]], labels, groups))
+    return _plain(hypothesis_only.told([split(text) for text in rows["text"]], labels, groups))
 
 
-def _words(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
-    found = artifacts.leanings([words(text) for text in rows["text"]], rows["label"].tolist())
+def _words(rows: pd.DataFrame, split: Split) -> list[tuple[Any, ...]]:
+    found = artifacts.leanings([split(text) for text in rows["text"]], rows["label"].tolist())
     return [(item.word, item.label, item.texts, item.elsewhere, item.pmi, item.z, item.q) for item in found]
 
 

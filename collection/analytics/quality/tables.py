@@ -48,7 +48,8 @@ _METHOD = (
 _BANDS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, overlap.HIGH), (overlap.HIGH, 1.0))
 _TOP = 8
 # Part of every key: to be raised whenever figures are worked out in another way.
-_CODE = 1
+_CODE = 2
+_TEXTS = ("text", "context_text")
 
 
 def arms(study: Study, measured: Measured, parts: Parts) -> Table:
@@ -214,7 +215,8 @@ def _figures(
     for group in groups:
         suffix, other = ("arm", "round") if group[1] is None else ("round", "arm")
         rows = measured.group(group)
-        rows = rows[[column for column in rows.columns if not column.endswith(f"_{other}")]]
+        # Texts themselves are in no figure, and take longest to tell apart.
+        rows = rows[[name for name in rows.columns if not name.endswith(f"_{other}") and name not in _TEXTS]]
         counted = {name: spectra[group] for name, spectra in _both(measured)}
         key = digest(_CODE, study.labels, syntax.parser(), sizes, counted, rows)
         stored = parts("quality-figures", key, partial(_plain, study, rows, suffix, counted, sizes))

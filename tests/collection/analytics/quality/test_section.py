@@ -11,6 +11,7 @@ import pytest
 
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import afresh
+from collection.analytics.quality import syntax
 from collection.analytics.quality.section import section
 from collection.analytics.sections import Options, Section, flat
 from tests.collection.analytics.studies_quality import ARMS, LABELS, example, study, written
@@ -34,6 +35,20 @@ def numbers(plain: object) -> Iterator[float]:
 @pytest.fixture(scope="module")
 def whole() -> Section:
     return section(study(written(60, rounds=3)), Options(), afresh)
+
+
+def test_without_a_parser_complexity_is_not_measured_and_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syntax, "parser", lambda: "")
+    found = section(study(written(20)), Options(), afresh)
+    assert any(syntax.MISSING in limit for limit in found.limits)
+    distances = [row["distance"] for row in figures(found, "quality-arms")]
+    assert distances
+    assert all(item.value is None and syntax.MISSING in item.limit for item in distances)
+
+
+@pytest.mark.skipif(not syntax.parser(), reason="the extra “syntax” is not installed")
+def test_with_a_parser_complexity_is_a_figure_of_every_arm(whole: Section) -> None:
+    assert all(row["distance"].value > 0 for row in figures(whole, "quality-arms"))
 
 
 def test_what_gives_labels_away_is_found_in_its_arm_alone(whole: Section) -> None:
