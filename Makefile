@@ -1,5 +1,5 @@
 # make run    set up, start everything, print the address and the logins
-# make test   set up and run every test on SQLite, and on PostgreSQL + Valkey all but those in a browser
+# make test   set up and run every test on SQLite, and on PostgreSQL + Valkey those that meet the database, but in no browser
 # make fast   the fast tests on SQLite
 # make check  lint, types, import rules, message catalogues, deployment check, migration drift
 # make pictures  the pictures of the documentation, taken anew in Chromium
@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --durations=10
 export HF_HUB_OFFLINE = 1
 
 .PHONY: run test fast check lint messages pictures openapi

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+
+# With one of these, or the mark for it, a test meets the database; the others start processes that do.
+_MEET_IT = {"db", "transactional_db", "live_server"}
+_START_SITES = ("faults", "browser", "postgres")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside SQLite only what meets the database is run again: all else would do the same there."""
+    if connection.vendor == "sqlite":
+        return
+    kept, left = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        meets = item.get_closest_marker("django_db") or _MEET_IT.intersection(getattr(item, "fixturenames", ()))
+        (kept if meets or any(map(item.get_closest_marker, _START_SITES)) else left).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -151,10 +151,13 @@ def empty(made: Study, *names: str) -> Study:
     return made
 
 
-def until(made: Study, last: int) -> Study:
-    """The study as it was after a round."""
+def until(made: Study, last: int, arms: Collection[str] | None = None) -> Study:
+    """The study as it was after a round; with ``arms`` in these alone, the others having gone on."""
     kept = {name: getattr(made, name) for name in TABLES}
-    kept = {name: frame[frame["round"] <= last] if "round" in frame else frame for name, frame in kept.items()}
+    for name, frame in kept.items():
+        if "round" in frame:
+            there = frame["round"] <= last
+            kept[name] = frame[there if arms is None else there | ~frame["arm"].isin(arms)]
     known = set(kept["versions"]["version"])
     for name in ("evaluations", "round_scores"):
         kept[name] = kept[name][kept[name]["version"].isin(known)]
