@@ -41,13 +41,15 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         tables.append(_table(f"collection-{name}", f"{title}, in total", columns, whole, cells, method))
         tables.append(_table(f"collection-{name}-by-round", f"{title}, by round", columns, rounds, cells, method))
     tables.append(_trends(whole))
+    gist = tuple(_fooled(whole, tables[2], tables[-1]))
     return Section(
         id="collection",
         title="What was collected, and what it took",
-        findings=tuple(_findings(whole, tables[2], tables[4], tables[-1])),
+        findings=(*gist, *_times(tables[4])),
         tables=tuple(tables),
         charts=tuple(collecting_charts(study)),
         limits=tuple(_limits(study, texts)),
+        gist=gist,
     )
 
 
@@ -203,10 +205,10 @@ def _trend(texts: pd.DataFrame, happened: pd.Series) -> Estimate:
     return slope(texts["round"].to_numpy(float), happened.to_numpy(dtype=float), texts["writer"].to_numpy(), "writer")
 
 
-def _findings(whole: list[Collected], fooling: Table, spending: Table, trends: Table) -> Iterator[str]:
-    """What the totals and the trends say of the arms that show a model, and what texts took in each arm."""
-    for group, fooled, spent, trend in zip(whole, fooling.rows, spending.rows, trends.rows, strict=True):
-        vmer, change, seconds = fooled["vmer"], trend["vmer"], spent["seconds_per_accepted"]
+def _fooled(whole: list[Collected], fooling: Table, trends: Table) -> Iterator[str]:
+    """What the totals and the trends say of the arms that show a model."""
+    for group, fooled, trend in zip(whole, fooling.rows, trends.rows, strict=True):
+        vmer, change = fooled["vmer"], trend["vmer"]
         if isinstance(vmer, Estimate) and vmer.value is not None:
             yield (
                 f"In the arm {group.arm}, {vmer.value:.0%} of {vmer.n:,} texts fooled the model and were accepted "
@@ -214,23 +216,27 @@ def _findings(whole: list[Collected], fooling: Table, spending: Table, trends: T
             )
         if isinstance(change, Estimate) and change.value is not None:
             yield _told_trend(group.arm, change)
+
+
+def _times(spending: Table) -> Iterator[str]:
+    """What an accepted text took in each arm."""
+    for spent in spending.rows:
+        seconds = spent["seconds_per_accepted"]
         if isinstance(seconds, Estimate) and seconds.value is not None:
             unit, divisor = ("minutes", 60) if seconds.value >= 60 else ("seconds", 1)
             yield (
-                f"An accepted text of the arm {group.arm} took {seconds.value / divisor:.1f} {unit} of writing and "
+                f"An accepted text of the arm {spent['arm']} took {seconds.value / divisor:.1f} {unit} of writing and "
                 f"validating ({_range(seconds, '.1f', divisor)})."
             )
 
 
 def _told_trend(arm: str, change: Estimate) -> str:
     if change.low is None or change.high is None or change.low <= 0 <= change.high:
-        return (
-            f"We cannot tell whether validated fooling became more or less frequent over the rounds of the arm {arm}."
-        )
+        return f"We cannot tell whether validated fooling became more or less frequent over the rounds of {arm}."
     assert change.value is not None
     direction = "more" if change.low > 0 else "less"
     return (
-        f"Validated fooling became {direction} frequent over the rounds of the arm {arm}: by "
+        f"Validated fooling became {direction} frequent over the rounds of {arm}: by "
         f"{abs(change.value) * 100:.1f} percentage points a round (95% interval {change.low * 100:+.1f} to "
         f"{change.high * 100:+.1f})."
     )

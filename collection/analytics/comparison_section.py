@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
-from collection.analytics.comparison import Compared, area, compare, overtaking, pairs
+from collection.analytics.comparison import Compared, Pair, area, compare, overtaking, pairs
 from collection.analytics.curves import sizes_note
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
@@ -46,18 +46,18 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     last = [item for item in compared if item.round == item.pair.rounds[-1]]
     crossings = [overtaking(pair, options, parts) for pair in found]
     last_rows, area_rows = _last_rows(study, last), _area_rows(last)
-    findings = [
-        sentence
-        for item, row, crossing in zip(last, last_rows, crossings, strict=True)
-        for sentence in _findings(item, row["p_adjusted"], len(last), crossing)
-    ]
-    findings += [_adversarial(item) for item in tested if item.kind == "adversarial"]
+    findings, gist = list[str](), list[str]()
+    for item, row, crossing in zip(last, last_rows, crossings, strict=True):
+        after = _after(item, row["p_adjusted"], len(last))
+        findings += [*after, *_overtaken(item.pair, crossing)]
+        gist += after
+    warnings = tuple(_adversarial(item) for item in tested if item.kind == "adversarial")
     crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
     beside = [row for item in tested for row in _beside_rows(item, last)]
     return Section(
         "comparison",
         TITLE,
-        tuple(findings),
+        (*findings, *warnings),
         (
             Table("comparison-last", "After the last round that both have", _LAST, tuple(last_rows), _TESTS, _NOTES),
             Table("comparison-beside", "What accuracy is made of", _beside(study), tuple(beside), METHOD),
@@ -67,6 +67,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         ),
         tuple(_charts(tested, last)),
         tuple(limits),
+        (*gist, *warnings),
     )
 
 
@@ -205,30 +206,33 @@ def _crossing_row(item: Compared, crossing: Crossover) -> Row:
     }
 
 
-def _findings(item: Compared, p_adjusted: Cell, count: int, crossing: Crossover) -> list[str]:
+def _after(item: Compared, p_adjusted: Cell, count: int) -> list[str]:
+    """Which of a pair is better after a round."""
     pair, sign = item.pair, sure_sign(item.difference)
     where = f"{pair.tested.name}, after round {item.round}"
     if sign == 0:
-        found = [
+        return [
             f"{where}: we cannot tell whether {pair.arm} or {pair.reference} gives the better model; the difference in "
             f"accuracy is {points(item.difference)}."
         ]
-    elif isinstance(p_adjusted, float) and p_adjusted > 0.05:
-        found = [
+    if isinstance(p_adjusted, float) and p_adjusted > 0.05:
+        return [
             f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. "
             f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
         ]
-    else:
-        found = [_clear(item, sign, where), *_prior_shift(item, sign, where)]
-    if crossing.overtakes and crossing.round.value is not None:
-        ahead, behind = (pair.arm, pair.reference)[:: crossing.overtakes]
-        low, high = crossing.round.low, crossing.round.high
-        until = f"round {high:.0f}" if high is not None else "beyond the last round"
-        found.append(
-            f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {crossing.round.value:.0f} on "
-            f"(95% interval: from round {low:.0f} to {until})."
-        )
-    return found
+    return [_clear(item, sign, where), *_prior_shift(item, sign, where)]
+
+
+def _overtaken(pair: Pair, crossing: Crossover) -> list[str]:
+    if not crossing.overtakes or crossing.round.value is None:
+        return []
+    ahead, behind = (pair.arm, pair.reference)[:: crossing.overtakes]
+    low, high = crossing.round.low, crossing.round.high
+    until = f"round {high:.0f}" if high is not None else "beyond the last round"
+    return [
+        f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {crossing.round.value:.0f} on "
+        f"(95% interval: from round {low:.0f} to {until})."
+    ]
 
 
 def _clear(item: Compared, sign: int, where: str) -> str:

@@ -58,7 +58,9 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
             f"{gone} of {len(found)} cells are empty, as no example was left whose writer had not also written what "
             "the version was trained on."
         )
-    return Section("cross", TITLE, (WARNING, *_findings(last)), tuple(tables), charts, tuple(limits))
+    clear, unclear = _findings(last)
+    gist = (WARNING, *clear, *unclear) if clear else tuple(unclear)
+    return Section("cross", TITLE, (WARNING, *clear, *unclear), tuple(tables), charts, tuple(limits), gist)
 
 
 def _row(item: Crossed) -> dict[str, Cell]:
@@ -112,9 +114,10 @@ def _chart(title: str, number: int, last: Sequence[Crossed]) -> Chart:
     )
 
 
-def _findings(last: Sequence[Crossed]) -> list[str]:
-    """For each arm's examples the best and the worst model, where their intervals do not even touch."""
-    found = []
+def _findings(last: Sequence[Crossed]) -> tuple[list[str], list[str]]:
+    """For each arm's examples the best and the worst model, where their intervals do not even touch; and on whose
+    examples they do."""
+    clear, unclear = [], []
     for arm in dict.fromkeys(item.on_arm for item in last):
         known = [item for item in last if item.on_arm == arm and item.accuracy.value is not None]
         if len(known) < 2:
@@ -123,10 +126,10 @@ def _findings(last: Sequence[Crossed]) -> list[str]:
         worst, best = ranked[0], ranked[-1]
         where = f"On the examples of {arm} in round {best.on_round}"
         if (best.accuracy.low or 0.0) > (worst.accuracy.high or 0.0):
-            found.append(
+            clear.append(
                 f"{where} the model of {model_name(best.trained)} is right on {percent(best.accuracy)}, that of "
                 f"{model_name(worst.trained)} on {percent(worst.accuracy)}."
             )
         else:
-            found.append(f"{where} we cannot tell which model is right more often: the intervals overlap.")
-    return found
+            unclear.append(f"{where} we cannot tell which model is right more often: the intervals overlap.")
+    return clear, unclear

@@ -120,6 +120,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         ),
         tuple(_chart(study, place, arm) for place, arm in enumerate(by_arm, start=1)),
         tuple(limits),
+        tuple(_finding(study, item) if _tells(item) else _UNKNOWN.format(item.arm) for item in found),
     )
 
 
@@ -177,6 +178,14 @@ def _panel_row(item: Crossed) -> dict[str, Cell]:
         "error": item.error,
         "clustered_by": item.clustered_by,
     }
+
+
+_UNKNOWN = "In {} we cannot tell whether texts became harder or easier for the base version, which never changes."
+
+
+def _tells(item: Trends) -> bool:
+    """Whether anything about an arm is known."""
+    return any(sure_sign(figure) for figure in (item.panel, item.loop, item.difference) if figure is not None)
 
 
 def _finding(study: Study, item: Trends) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from collection.analytics.metrics import Estimate
 
 
@@ -28,3 +31,21 @@ def sure_sign(estimate: Estimate) -> int:
     if estimate.low is None or estimate.high is None:
         return 0
     return int(estimate.low > 0) - int(estimate.high < 0)
+
+
+def alike(sentences: Sequence[str], arms: Sequence[str]) -> list[str]:
+    """The sentences, those that say the same of several arms as one: "We cannot tell how a and b end." A sentence is
+    of an arm if it names that arm alone, and once."""
+    if not arms:
+        return list(sentences)
+    named = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, arms))})(?![\w-])")
+    found: dict[tuple[str, ...], list[str]] = {}
+    for sentence in sentences:
+        of = named.findall(sentence)
+        around = tuple(named.split(sentence)) if len(of) == 1 else (sentence,)
+        found.setdefault(around, []).extend(of if len(of) == 1 else ())
+    return [_joined(of).join(around) if of else around[0] for around, of in found.items()]
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -18,6 +18,7 @@ from collection.analytics import (
 )
 from collection.analytics.assumptions import assumptions_of
 from collection.analytics.parts import Parts, afresh
+from collection.analytics.phrases import alike
 from collection.analytics.power_section import plan_section
 from collection.analytics.quality import section as quality_section
 from collection.analytics.quality import syntax
@@ -47,8 +48,8 @@ BUILDERS: tuple[Builder, ...] = (
 )
 # Whatever changes a figure of a report is named in its colophon.
 _PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
-# How many findings of a section the first page repeats; each section names the weightiest first. The scores of single
-# models stand in the learning curves: on the first page they would invite comparisons that have no interval.
+# How many sentences of a section's gist the first page has at most; each section names the weightiest first. The scores
+# of single models stand in the learning curves: on the first page they would invite comparisons that have no interval.
 _REPEATED = {
     "comparison": 12,
     "diminishing-returns": 12,
@@ -60,7 +61,8 @@ _REPEATED = {
     "data-quality": 4,
     "power": 2,
 }
-_LIMITS = 2
+# Whose first limit it has too: those of the others are about methods.
+_LIMITED = ("comparison", "collection", "cross", "panel")
 
 
 def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:
@@ -79,8 +81,12 @@ def summary(study: Study, sections: list[Section]) -> Section:
         f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
         f"planned rounds are trained in every arm."
     )
-    repeated = [finding for section in sections for finding in section.findings[: _REPEATED.get(section.id, 0)]]
-    limits = [f"{section.title}: {limit}" for section in sections for limit in section.limits[:_LIMITS]]
+    repeated = [
+        finding
+        for section in sections
+        for finding in alike(section.gist or section.findings, list(study.arms))[: _REPEATED.get(section.id, 0)]
+    ]
+    limits = [f"{item.title}: {limit}" for item in sections if item.id in _LIMITED for limit in item.limits[:1]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
 
 

@@ -45,7 +45,9 @@ def drawn_errors(
         seeds = len(item)
         if seeds > 1:
             rates = item.mean(axis=1)
-            made[:, index] += _drawn_seeds(seed, index, seeds, draws) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
+            made[:, index] += (
+                _drawn_seeds(seed, index, seeds, draws) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
+            )
     return errors, made
 
 

@@ -40,6 +40,11 @@ class _Told:
     returns: Returns
 
     @property
+    def where(self) -> str:
+        """What sentences are about."""
+        return f"{self.series.arm} on {self.tested.name}"
+
+    @property
     def row(self) -> dict[str, Cell]:
         return {"test_set": self.tested.name, "arm": self.series.arm}
 
@@ -63,10 +68,11 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     return Section(
         id="diminishing-returns",
         title="Where returns diminish",
-        findings=tuple(sentence for item in told for sentence in _findings(item)),
+        findings=tuple(sentence for item in told for sentence in (_end(item), _gain(item))),
         tables=_tables(told) if told else (),
         charts=tuple(_charts(told, list(study.arms))),
         limits=tuple(dict.fromkeys(limits)),
+        gist=tuple(sentence for item in told for sentence in (_end(item, why=False), _gain(item))),
     )
 
 
@@ -93,31 +99,28 @@ def _targets(error: float) -> list[float]:
 # --- Words ----------------------------------------------------------------------------------------
 
 
-def _findings(item: _Told) -> list[str]:
-    series, returns = item.series, item.returns
-    where, floor = f"{series.arm} on {item.tested.name}", returns.floor
-    found = []
-    if floor.value is not None and floor.low is not None and floor.high is not None:
-        ends = f"between {floor.low:.1%} and {floor.high:.1%}"
-        found.append(
-            f"{where}: with ever more examples of this kind, errors would end {ends}, going by the curve so far."
-        )
-    else:
-        found.append(f"{where}: we cannot tell where errors would end ({_why(floor)}).")
-    last, clear = returns.gains[-1], last_clear(returns.gains)
+def _end(item: _Told, *, why: bool = True) -> str:
+    """Where errors would end; if that is not known, ``why`` not."""
+    floor = item.returns.floor
+    if floor.value is None or floor.low is None or floor.high is None:
+        reason = f" ({_why(floor)})" if why else ""
+        return f"{item.where}: we cannot tell where errors would end{reason}."
+    ends = f"between {floor.low:.1%} and {floor.high:.1%}"
+    return f"{item.where}: with ever more examples of this kind, errors would end {ends}, going by the curve so far."
+
+
+def _gain(item: _Told) -> str:
+    """Whether examples still helped at the end."""
+    last, clear = item.returns.gains[-1], last_clear(item.returns.gains)
     if last.low is None or last.high is None or last.value is None:
-        found.append(f"{where}: we cannot tell what more examples bring ({_why(last)}).")
-    elif last.low > 0:
+        return f"{item.where}: we cannot tell what more examples bring ({_why(last)})."
+    if last.low > 0:
         gain = f"{last.value:.2%} of the test rows ({last.low:.2%} to {last.high:.2%})"
-        found.append(f"{where}: examples still helped at the end; the latest rounds' gain for 100 of them was {gain}.")
-    elif last.high < 0:
-        found.append(f"{where}: errors grew over the latest rounds.")
-    else:
-        since = "in any round" if clear is None else f"after round {series.rounds[clear]}"
-        found.append(
-            f"{where}: we cannot tell whether examples still helped {since}: the gain's interval includes zero."
-        )
-    return found
+        return f"{item.where}: examples still helped at the end; the latest rounds' gain for 100 of them was {gain}."
+    if last.high < 0:
+        return f"{item.where}: errors grew over the latest rounds."
+    since = "in any round" if clear is None else f"after round {item.series.rounds[clear]}"
+    return f"{item.where}: we cannot tell whether examples still helped {since}: the gain's interval includes zero."
 
 
 def _why(figure: Estimate) -> str:

@@ -65,7 +65,8 @@ class Chart:
 @dataclass(frozen=True)
 class Section:
     """One question of the report. ``findings`` are sentences that claim no more than their intervals allow;
-    ``limits`` say what could not be found out, and why."""
+    ``limits`` say what could not be found out, and why. ``gist``, which is not stored, is what the first page has of
+    the findings: all of them if it is empty."""
 
     id: str
     title: str
@@ -73,10 +74,13 @@ class Section:
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     limits: tuple[str, ...] = ()
+    gist: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        plain = dataclasses.asdict(self)
+        del plain["gist"]
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Section:

@@ -15,7 +15,7 @@ from collection.analytics.sections import Section, Table
 from collection.analytics.wording import worded
 
 # Landscape, as tables of a study are wide.
-_HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 2cm), numbering: "1 / 1", flipped: true)
+_HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1 / 1", flipped: true)
 #set text(size: 9pt, lang: "en", font: ("New Computer Modern", "Libertinus Serif"))
 #set par(justify: false)
 #set table(stroke: 0.4pt + luma(180), inset: 3pt)
@@ -60,6 +60,9 @@ def source(
         if section.limits:
             yield f"#heading(level: 2, outlined: false, {_text('What could not be found out')})"
             yield from (f"#list.item({_text(item)})" for item in section.limits)
+        if section is sections[0]:
+            # The summary, by itself.
+            yield "#pagebreak(weak: true)"
     yield f"#heading(level: 1, {_text('How this was computed')})"
     yield from (f"#list.item({_text(f'{name}: {value}')})" for name, value in _plain(colophon))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -67,10 +67,11 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     return Section(
         id="agreement",
         title="How far people agree on the labels",
-        findings=tuple(_findings(total)),
+        findings=tuple(_findings(total.rows)),
         tables=(total, by_round, _validators(study, votes)),
         charts=(_chart(study),),
         limits=tuple(_limits(study, votes)),
+        gist=tuple(_findings([row for row in total.rows if row["arm"] == ALL_ARMS])),
     )
 
 
@@ -177,8 +178,8 @@ def _chart(study: Study) -> Chart:
     )
 
 
-def _findings(total: Table) -> Iterator[str]:
-    for row in total.rows:
+def _findings(rows: Iterable[Mapping[str, Cell]]) -> Iterator[str]:
+    for row in rows:
         pairwise, alpha, where = row["pairwise"], row["alpha"], row["arm"]
         place = "In all arms together" if where == ALL_ARMS else f"In the arm {where}"
         if isinstance(pairwise, Estimate) and pairwise.value is not None:

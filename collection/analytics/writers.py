@@ -38,13 +38,15 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     arms = list(collected(study, texts, by_round=False))
     people = _people(study, texts, arms)
     concentration, effects = _concentration(arms), _effects(arms)
+    differ = tuple(_differ(effects))
     return Section(
         id="writers",
         title="Writers, and how much hangs on single ones",
-        findings=tuple(_findings(concentration, effects)),
+        findings=(*_spread(concentration), *differ),
         tables=(concentration, effects, people),
         charts=tuple(_funnel_chart(group.arm) for group in arms if not group.judged.empty),
         limits=tuple(_limits(arms)),
+        gist=differ,
     )
 
 
@@ -246,17 +248,22 @@ def _funnel_chart(arm: str) -> Chart:
     )
 
 
-def _findings(concentration: Table, effects: Table) -> Iterator[str]:
-    for spread, effect in zip(concentration.rows, effects.rows, strict=True):
-        tenth, part, arm = spread["busiest_tenth"], effect["fooling_icc"], spread["arm"]
+def _spread(concentration: Table) -> Iterator[str]:
+    for row in concentration.rows:
+        tenth, arm = row["busiest_tenth"], row["arm"]
         if isinstance(tenth, Estimate) and tenth.value is not None and tenth.n > 1:
             yield f"In the arm {arm}, the busiest 10% of its {tenth.n} writers wrote {tenth.value:.0%} of the texts."
+
+
+def _differ(effects: Table) -> Iterator[str]:
+    for row in effects.rows:
+        part, arm = row["fooling_icc"], row["arm"]
         if isinstance(part, Estimate) and part.low is not None and part.high is not None:
             if part.low <= 0:
-                yield f"We cannot tell whether writers of the arm {arm} differ in how often they fool the model."
+                yield f"We cannot tell whether writers of {arm} differ in how often they fool the model."
             else:
                 yield (
-                    f"Writers of the arm {arm} differ in how often they fool the model: "
+                    f"Writers of {arm} differ in how often they fool the model: "
                     f"{part.value:.0%} of the differences between texts lie between writers "
                     f"(95% interval {part.low:.0%} to {part.high:.0%})."
                 )

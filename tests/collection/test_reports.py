@@ -200,9 +200,10 @@ def test_there_is_no_report_on_a_draft() -> None:
 
 def test_the_summary_repeats_what_sections_found_first_and_what_they_could_not_find_out() -> None:
     def found(study: Study, options: Options, parts: Parts) -> Section:
-        return Section("power", "X", ("One.", "Two.", "Three."), limits=("not enough data: y",))
+        said = ("One.", "Two.", "Three.", "Four.", "Five.")
+        return Section("panel", "X", said, limits=("not enough data: y", "how z is counted"))
 
     with mock.patch("collection.analytics.report.BUILDERS", (found,)):
         summary = sections_of(study_of(factories.running(**QUICK)), Options())[0]
-    assert summary.findings[1:] == ("One.", "Two.")
+    assert summary.findings[1:] == ("One.", "Two.", "Three.", "Four.")
     assert summary.limits == ("X: not enough data: y",)

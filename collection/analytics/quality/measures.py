@@ -85,7 +85,9 @@ def measure(study: Study, options: Options, parts: Parts) -> Measured:
         for name, values in {**like, "told": told}.items():
             rows.loc[index, f"{name}_{suffix}"] = _numbers(values)
         if number is None:
-            leanings[arm] = [artifacts.Leaning(*item) for item in parts("quality-words", key, partial(_words, own, split))]
+            leanings[arm] = [
+                artifacts.Leaning(*item) for item in parts("quality-words", key, partial(_words, own, split))
+            ]
             even = own.sample(fewest, random_state=options.seed).sort_index()
             if len(own) > fewest:
                 told = parts("quality-told", digest(_VERSION, even), partial(_told, even, split))

@@ -58,9 +58,13 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     found = [arms, tables.rounds(study, measured, parts), labels, tables.overlaps(study, measured), words]
     found += [tables.contexts(study, measured), tables.repeats(study, measured)]
     shown = tuple(table for table in found if table.rows)
-    findings = (*_told(arms), *_negations(labels), *_words(study, words), *_comparisons(arms))
+    of_arms = (*_told(arms), *_negations(labels), *_words(study, words))
+    apart, unclear = _comparisons(arms)
+    findings = (*of_arms, *apart, *unclear)
+    gist = (*of_arms, *(apart or ["No measure of the texts sets arms clearly apart."] if unclear else apart))
     drawn = tuple(_charts(study, shown))
-    return Section("data-quality", _TITLE, findings, shown, drawn, tuple(_limits(study, options, int(erased.sum()))))
+    limits = tuple(_limits(study, options, int(erased.sum())))
+    return Section("data-quality", _TITLE, findings, shown, drawn, limits, gist)
 
 
 def _told(arms: Table) -> Iterator[str]:
@@ -102,9 +106,9 @@ def _words(study: Study, words: Table) -> Iterator[str]:
             yield f"In {arm}, some words lean to a label more than chance allows: {named}."
 
 
-def _comparisons(arms: Table) -> Iterator[str]:
-    """Arms whose intervals lie apart, and one sentence about all in which they do not."""
-    unclear = []
+def _comparisons(arms: Table) -> tuple[list[str], list[str]]:
+    """In what arms' intervals lie apart; and a sentence about all in which they do not, if there is any."""
+    told, unclear = [], []
     for column, (name, share) in _COMPARED.items():
         known = [(row["arm"], item) for row in arms.rows if isinstance(item := row[column], Estimate)]
         known = [(arm, item) for arm, item in known if item.low is not None]
@@ -112,11 +116,10 @@ def _comparisons(arms: Table) -> Iterator[str]:
         if apart:
             figures = ", ".join(f"{arm} {_figure(item, share=share)}" for arm, item in known)
             which = "; ".join(f"{pair[0][0]} and {pair[1][0]}" for pair in apart)
-            yield f"{name[0].upper()}{name[1:]}: {figures}. Clearly apart: {which}."
+            told.append(f"{name[0].upper()}{name[1:]}: {figures}. Clearly apart: {which}.")
         if len(known) > 1 and not apart:
             unclear.append(name)
-    if unclear:
-        yield f"We cannot tell whether arms differ in: {'; '.join(unclear)}."
+    return told, [f"We cannot tell whether arms differ in: {'; '.join(unclear)}."] if unclear else []
 
 
 def _figure(estimate: Estimate, *, share: bool) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import pytest
+import typst
 
 from collection.analytics.parts import afresh
-from collection.analytics.report import BUILDERS, Builder, sections_of
+from collection.analytics.phrases import alike
+from collection.analytics.report import BUILDERS, Builder, colophon, sections_of
 from collection.analytics.sections import Options
+from collection.analytics.typesetting import source
 from tests.collection.analytics.kept import Kept
 from tests.collection.analytics.studies_compare import study, until
 
@@ -19,15 +25,17 @@ def test_sections_with_kept_parts_are_sections_afresh_also_after_one_more_round(
     made = study(rounds=6, seeds=seeds)
     kept = Kept()
     for last in (5, 6, 6):
-        so_far = until(made, last)
-        assert build(so_far, OPTIONS, kept).to_plain() == build(so_far, OPTIONS, afresh).to_plain()
+        # Each a study of its own: some sections share what they have worked out on one.
+        assert (
+            build(until(made, last), OPTIONS, kept).to_plain() == build(until(made, last), OPTIONS, afresh).to_plain()
+        )
 
 
 def test_nothing_is_worked_out_again_where_nothing_changed() -> None:
     made, kept = study(rounds=4, seeds=2), Kept()
     sections_of(made, OPTIONS, kept)
     kept.computed.clear()
-    sections_of(made, OPTIONS, kept)
+    sections_of(dataclasses.replace(made), OPTIONS, kept)
     assert kept.computed == []
 
 
@@ -37,3 +45,17 @@ def test_one_more_round_brings_only_its_own_cells_to_the_matrix() -> None:
     kept.computed.clear()
     sections_of(made, OPTIONS, kept)
     assert [name for name in kept.computed if name.startswith("cross-")] == ["cross-4"]
+
+
+@pytest.mark.parametrize("rounds", [1, 6])
+def test_the_summary_has_the_first_page_to_itself(rounds: int, tmp_path: Path) -> None:
+    made = study(rounds=rounds, seeds=2, test_sets=("plain", "errors"))
+    summary, *others = sections_of(made, OPTIONS)
+    assert len(alike(summary.findings, list(made.arms))) == len(summary.findings)
+    report = tmp_path / "report.typ"
+    # With nothing behind it there is no break: two pages are the summary's and the colophon's.
+    report.write_text("\n".join(source("A study", [summary], {}, colophon(OPTIONS))), encoding="utf-8")
+    pages = typst.compile(str(report), root=str(tmp_path), format="png", ppi=10)
+    assert isinstance(pages, list)
+    assert len(pages) == 2
+    assert len(others) == len(BUILDERS)
