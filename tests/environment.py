@@ -11,6 +11,7 @@ os.environ |= {f"API_RATE_{name}": "100000/min" for name in ("USER", "ANON", "LO
 for _name in (
     "MODEL_REPOSITORY_URL",
     "RELEASES_URL",
+    "RELEASES_PUSH_URL",
     "TRAINING_DATA_URL",
     "MODELSERVER_URL",
     "WHETSTONE_ENV",
