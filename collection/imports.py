@@ -196,7 +196,7 @@ def fail(taken: DataImport, problem: str) -> None:
 @contextlib.contextmanager
 def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
     """The file or folder of an import where this worker can read it, and an empty folder that is deleted at the end."""
-    folder = Path(settings.DATA_DIR) / "imports"
+    folder = _scratch()
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder, prefix=f"{taken.key}."))
     try:
@@ -217,7 +217,7 @@ def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
 
 
 def forget_files() -> None:
-    """Drop the kept files of imports that are over."""
+    """Drop the kept files of imports that are over, and what killed processes of this machine have left of them."""
     over = DataImport.objects.filter(state__in=_OVER, size__isnull=False)
     for item in over.filter(ended_at__gte=timezone.now() - dt.timedelta(days=1)):
         _forget_file(item)
@@ -226,6 +226,17 @@ def forget_files() -> None:
     for item in DataImport.objects.filter(size=None, state=ImportState.DUE, created_at__lt=old):
         _forget_file(item)
         item.delete()
+    # Before the imports: a folder is made for one that is not over.
+    left = list(_scratch().glob("*.*"))
+    going_on = DataImport.objects.exclude(state__in=_OVER).values_list("key", flat=True) if left else ()
+    wanted = {str(key) for key in going_on}
+    for folder in left:
+        if folder.name.partition(".")[0] not in wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch() -> Path:
+    return Path(settings.DATA_DIR) / "imports"
 
 
 def _new(

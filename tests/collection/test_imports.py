@@ -149,6 +149,21 @@ def test_an_import_whose_worker_died_goes_to_another_and_the_dead_one_stores_not
     assert RoundZero.objects.count() == 3
 
 
+def test_what_a_killed_process_left_on_the_disk_goes_with_its_import(tmp_path: Path) -> None:
+    first = asked("one context\n", Kind.CONTEXTS, factories.draft(), format="text")
+    taken = imports.claim(first.pk)
+    assert taken is not None
+    with imports.fetched(taken) as (_, work):
+        # As a killed process leaves it.
+        left = work.parent.with_name(f"{taken.key}.killed")
+        work.parent.rename(left)
+    imports.forget_files()
+    assert left.exists(), "another process may still be at it"
+    imports.fail(taken, "no reason")
+    imports.forget_files()
+    assert kept_files(tmp_path) == []
+
+
 def test_a_command_that_died_leaves_a_failed_import(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(GOOD)
