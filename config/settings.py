@@ -168,6 +168,7 @@ REST_FRAMEWORK = {
         "anon": env.text("API_RATE_ANON", "60/min"),
         "login": env.text("API_RATE_LOGIN", "20/min"),
         "power": env.text("API_RATE_POWER", "20/min"),
+        "public": env.text("API_RATE_PUBLIC", "120/min"),
     },
     "DEFAULT_SCHEMA_CLASS": "collection.api.schema.Schema",
     "NUM_PROXIES": env.whole("PROXIES", 0, 0, 10),
