@@ -87,10 +87,14 @@ def _told(url: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Invalid("to", f"The driver for {url} is not installed: {error}.") from None
+        raise Invalid("to", f"The driver for {url} is not installed: {_said(error)}.") from None
     except Exception as error:
         # The boundary to drivers of other people's, which raise whatever their libraries do.
-        raise Invalid("to", f"{url} cannot be written to: {str(error) or type(error).__name__}.") from error
+        raise Invalid("to", f"{url} cannot be written to: {_said(error)}.") from error
+
+
+def _said(error: Exception) -> str:
+    return str(error).rstrip(". ") or type(error).__name__
 
 
 def _folder(url: str) -> ReleaseStorage:
