@@ -95,7 +95,7 @@ def main() -> None:
     pictures = {(section.id, chart.id): draw(section, chart) for section in sections for chart in section.charts}
     drawing = time.perf_counter() - began
     began = time.perf_counter()
-    pdf = typeset("A study", sections, pictures, colophon(Options()))
+    pdf = typeset("A study", sections, {key: item.svg for key, item in pictures.items()}, colophon(Options()))
     setting = time.perf_counter() - began
     print(f"{hardware()}; {len(made.accepted):,} accepted examples, {len(made.versions)} versions\n")
     print("| section | all 20 rounds, s | one round more of all arms, s | of one arm, s |\n| --- | --- | --- | --- |")

@@ -44,7 +44,7 @@ def _compute(report: Report) -> None:
             reports.heartbeat(report)
             pictures[section.id, chart.id] = draw(section, chart)
     made_by = colophon(options)
-    pdf = typeset(study.name, sections, pictures, made_by)
+    pdf = typeset(study.name, sections, {key: picture.svg for key, picture in pictures.items()}, made_by)
     drawn = [reports.Drawn(section, slug, item.svg, item.png) for (section, slug), item in pictures.items()]
     reports.store(report, sections, drawn, pdf, made_by, time.monotonic() - began)
     parts.forget_others()

@@ -15,10 +15,10 @@ import fsspec
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from collection.errors import Invalid, NotYours
+from collection.errors import Conflict, Invalid, NotYours
 from collection.importing.faults import FileFault
 from collection.importing.lines import pieces
 from collection.importing.rows import Limits
@@ -26,10 +26,14 @@ from collection.importing.studies.discarding import discard_study
 from collection.models import DataImport, Experiment, Task
 from collection.nudges import nudge
 from collection.states import ExperimentState, ImportState
+from lifecycle.models import StateChange
 from lifecycle.moves import LostRace, move, record
 
 AT_ONCE = 1
-# Nothing is tried again: whoever has mended what was wrong asks anew.
+# So many workers may be lost with one import: then it is taken for what kills them.
+MOST_LOST = 3
+# A failed import can be tried again for so long: its file is kept. Whoever has mended a refused one sends it anew.
+KEPT_FOR = dt.timedelta(days=1)
 _OVER = (ImportState.DONE, ImportState.REFUSED, ImportState.FAILED)
 # The option of an import whose file lies where a command was told, instead of being kept.
 PATH = "path"
@@ -126,15 +130,48 @@ def heartbeat(taken: DataImport, **progress: Any) -> None:
 
 
 def reclaim_dead() -> None:
-    """working → due, or → failed for a command, where there was no sign for IMPORT_DEADLINE_SECONDS."""
+    """working → due, where there was no sign for IMPORT_DEADLINE_SECONDS; → failed for a command, and where MOST_LOST
+    workers were lost with it."""
     silent = timezone.now() - dt.timedelta(seconds=settings.IMPORT_DEADLINE_SECONDS)
     for item in DataImport.objects.filter(state=ImportState.WORKING, heartbeat_at__lt=silent):
         sign = {"heartbeat_at": item.heartbeat_at}
         if PATH in item.options:
             problem = "The command was stopped before it was done. Nothing was stored."
             move(item, ImportState.FAILED, where=sign, problem=problem, ended_at=timezone.now())
+        elif _lost(item) + 1 >= MOST_LOST:
+            problem = f"{MOST_LOST} workers were lost with it, perhaps for lack of memory. Nothing was stored."
+            move(item, ImportState.FAILED, where=sign, problem=problem, ended_at=timezone.now())
         else:
             move(item, ImportState.DUE, where=sign)
+
+
+def _lost(item: DataImport) -> int:
+    """How many workers were lost with an import since it was asked for, or tried again."""
+    events = StateChange.objects.filter(subject_type=DataImport._meta.label_lower, subject_id=item.pk).order_by("pk")
+    lost = 0
+    for step in events.values_list("from_state", "to_state"):
+        if step == (ImportState.FAILED, ImportState.DUE):
+            lost = 0
+        elif step == (ImportState.WORKING, ImportState.DUE):
+            lost += 1
+    return lost
+
+
+def can_retry(item: DataImport) -> bool:
+    """Whether an import has failed and its file is still there."""
+    failed = item.state == ImportState.FAILED and item.size is not None
+    return failed and item.ended_at is not None and item.ended_at > timezone.now() - KEPT_FOR
+
+
+def retry(item: DataImport, actor: AbstractBaseUser | None = None) -> None:
+    """failed → due, with the file that is kept. Raises Conflict for one that did not fail, or failed too long ago."""
+    if not can_retry(item):
+        raise Conflict(f"import_{item.state}", "Only a failed import can be tried again, and for a day. Send the file.")
+    try:
+        move(item, ImportState.DUE, actor=actor, problem="", progress={}, ended_at=None)
+    except LostRace:
+        raise Conflict("import_due", "It is being tried again already.") from None
+    nudge()
 
 
 def building(taken: DataImport, experiment: Experiment, task: Task | None) -> None:
@@ -153,7 +190,7 @@ def discard(given_up: DataImport) -> None:
     def sign() -> None:
         DataImport.objects.filter(pk=given_up.pk).update(heartbeat_at=timezone.now())
 
-    discard_study(experiment, sign, unlink=lambda: _unlink(given_up))
+    discard_study(experiment, sign, unlink=lambda: _unlink(given_up, experiment))
     if task is not None and not task.experiments.exists() and not task.test_sets.exists():
         task.delete()
 
@@ -165,8 +202,9 @@ def discard_leftovers() -> None:
         discard(item)
 
 
-def _unlink(given_up: DataImport) -> None:
-    DataImport.objects.filter(pk=given_up.pk).update(made=None, task=None)
+def _unlink(given_up: DataImport, experiment: Experiment) -> None:
+    # Tried again meanwhile, it may have made another one.
+    DataImport.objects.filter(pk=given_up.pk, made=experiment).update(made=None, task=None)
     given_up.made = given_up.task = None
 
 
@@ -196,7 +234,7 @@ def fail(taken: DataImport, problem: str) -> None:
 @contextlib.contextmanager
 def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
     """The file or folder of an import where this worker can read it, and an empty folder that is deleted at the end."""
-    folder = Path(settings.DATA_DIR) / "imports"
+    folder = _scratch()
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=folder, prefix=f"{taken.key}."))
     try:
@@ -217,15 +255,27 @@ def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
 
 
 def forget_files() -> None:
-    """Drop the kept files of imports that are over."""
+    """Drop the kept files of imports that are over, and what killed processes of this machine have left of them."""
     over = DataImport.objects.filter(state__in=_OVER, size__isnull=False)
-    for item in over.filter(ended_at__gte=timezone.now() - dt.timedelta(days=1)):
+    old = timezone.now() - KEPT_FOR
+    failed = Q(state=ImportState.FAILED, ended_at__gt=old - KEPT_FOR, ended_at__lte=old)
+    for item in over.filter(failed | (~Q(state=ImportState.FAILED) & Q(ended_at__gte=old))):
         _forget_file(item)
     # Asked for by somebody whose process died while it kept the file.
-    old = timezone.now() - dt.timedelta(days=1)
     for item in DataImport.objects.filter(size=None, state=ImportState.DUE, created_at__lt=old):
         _forget_file(item)
         item.delete()
+    # Before the imports: a folder is made for one that is not over.
+    left = list(_scratch().glob("*.*"))
+    going_on = DataImport.objects.exclude(state__in=_OVER).values_list("key", flat=True) if left else ()
+    wanted = {str(key) for key in going_on}
+    for folder in left:
+        if folder.name.partition(".")[0] not in wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch() -> Path:
+    return Path(settings.DATA_DIR) / "imports"
 
 
 def _new(

@@ -208,8 +208,7 @@ def make_link(release: Release, actor: AbstractBaseUser | None = None) -> uuid.U
     """
     with transaction.atomic():
         locked = Release.objects.select_for_update().get(pk=release.pk)
-        if locked.state != ReleaseState.DONE:
-            raise _not_now(locked)
+        check_done(locked)
         if locked.link is None:
             locked.link = uuid.uuid4()
             locked.save(update_fields=["link"])
@@ -262,6 +261,12 @@ def place_of(release: Release) -> str:
     return f"{release.experiment.key}/{release.number}"
 
 
+def check_done(release: Release) -> None:
+    """Raises Conflict unless a release is done, and so has files."""
+    if release.state != ReleaseState.DONE:
+        raise _not_now(release)
+
+
 def files_of(release: Release) -> list[ReleasedFile]:
     """The files of a release by path; none unless it is done."""
     if release.state != ReleaseState.DONE:
@@ -292,8 +297,7 @@ def open_file(release: Release, path: str) -> Iterator[bytes]:
 
 def archive_of(release: Release) -> Archive:
     """All files of a release as a zip, in a folder, made while it is sent. Raises Conflict unless it is done."""
-    if release.state != ReleaseState.DONE:
-        raise _not_now(release)
+    check_done(release)
     folder = f"{release.experiment.slug}-release-{release.number}"
     entries = [Entry(f"{folder}/{item.path}", item.size, open_file(release, item.path)) for item in files_of(release)]
     return archived(f"{folder}.zip", release.sha256, entries, release.as_of)
@@ -307,8 +311,7 @@ def difference(former: Release, latter: Release) -> comparing.Difference:
     if former.experiment_id != latter.experiment_id:
         raise Invalid("release", "Both must be releases of the same experiment.")
     for release in (former, latter):
-        if release.state != ReleaseState.DONE:
-            raise _not_now(release)
+        check_done(release)
     return comparing.difference(_side(former), _side(latter))
 
 

@@ -1,4 +1,4 @@
-"""Building releases, in a worker: it scans texts, loads pyarrow and writes files."""
+"""Building releases, in a worker: it scans texts, loads pyarrow, draws charts and writes files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import contextlib
 import errno
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 
-from collection import releases, reports
+from collection import releases
 from collection.errors import Refused
 from collection.export.building import Held, Job, build
 from collection.export.choices import Choices
-from collection.export.making import plain_json
 from collection.export.people import SharedPseudonym
 from collection.export.scratch import discard, scratch_of
 from collection.export.storage import release_storage
-from collection.models import Experiment, Release, ReportDocument
-from collection.printing import html_of, plain_of
+from collection.models import Release
+from collection.released_report import report_files
 from collection.states import ReleaseState
 from lifecycle.moves import LostRace
 
@@ -58,7 +58,7 @@ def _make(taken: Release, watch: Watch | None) -> None:
         as_of=taken.as_of,
         decision=taken.findings_decision,
         folder=scratch_of(taken),
-        report=lambda: _report_files(taken.experiment),
+        report=partial(report_files, taken.experiment),
         beat=beats,
     )
     try:
@@ -111,17 +111,3 @@ def _problem(error: Exception) -> str:
     if isinstance(error, Refused):
         return str(error)
     return f"{type(error).__name__}: {error}"
-
-
-def _report_files(experiment: Experiment) -> Mapping[str, bytes]:
-    """The standing report of an experiment, by file name; nothing if there is none."""
-    document = ReportDocument.objects.filter(report__experiment=experiment).select_related("report").first()
-    if document is None:
-        return {}
-    standing = document.report
-    sections, pictures = reports.stored(standing)
-    return {
-        "report.json": plain_json(plain_of(experiment.slug, sections, standing.colophon)),
-        "report.html": html_of(experiment.name, sections, pictures, standing.colophon).encode(),
-        "report.pdf": bytes(document.pdf),
-    }

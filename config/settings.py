@@ -168,6 +168,7 @@ REST_FRAMEWORK = {
         "anon": env.text("API_RATE_ANON", "60/min"),
         "login": env.text("API_RATE_LOGIN", "20/min"),
         "power": env.text("API_RATE_POWER", "20/min"),
+        "public": env.text("API_RATE_PUBLIC", "120/min"),
     },
     "DEFAULT_SCHEMA_CLASS": "collection.api.schema.Schema",
     "NUM_PROXIES": env.whole("PROXIES", 0, 0, 10),
@@ -276,6 +277,8 @@ LARGEST_IMPORT_BYTES = env.whole("LARGEST_IMPORT_BYTES", 20_000_000_000, 1, 2**6
 BESIDE_AT_ONCE = env.whole("BESIDE_AT_ONCE", 1, 0, 1000)
 REPORTS_AT_ONCE = env.whole("REPORTS_AT_ONCE", 1, 1, 100)
 RELEASES_URL = env.text("RELEASES_URL", f"file://{DATA_DIR / 'releases'}")
+# Where `manage.py push_release` copies a release if it is not told; no store of the site's own.
+RELEASES_PUSH_URL = env.text("RELEASES_PUSH_URL", "")
 RELEASES_AT_ONCE = env.whole("RELEASES_AT_ONCE", 1, 1, 100)
 RELEASE_DEADLINE_SECONDS = env.seconds("RELEASE_DEADLINE_SECONDS", 600)
 TRAINING_MAX_ATTEMPTS = env.whole("TRAINING_MAX_ATTEMPTS", 3, 1, 100)

@@ -187,7 +187,8 @@ def report(experiment: Experiment) -> Report:
     chart = Chart("mer-by-arm", "MER by arm", "The dynamic arm fools most.", "mer", {"mark": "point"})
     summary = Section("summary", "Summary", ("It was <b>computed</b>.",))
     section = Section("collection", "Collection", ("3 of 4 fooled.",), (table,), (chart,), ("not enough data: x",))
-    drawn = [reports.Drawn("collection", "mer-by-arm", "<svg><title>mer</title></svg>", b"\x89PNG")]
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><title>mer</title></svg>'
+    drawn = [reports.Drawn("collection", "mer-by-arm", svg, b"\x89PNG")]
     reports.store(claimed, [summary, section], drawn, b"%PDF-1.7", {"seed": 0}, 1.5)
     return claimed
 

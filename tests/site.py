@@ -135,6 +135,11 @@ class Site:
         with psycopg.connect(url) as connection:
             return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
 
+    def program(self, text: str) -> str:
+        """Run a program of the product, its models at hand; gives what it prints."""
+        begin = "import django, os; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'; django.setup()"
+        return self.python("-c", f"{begin}\nfrom collection.models import *\n{text}")
+
     def logs(self) -> str:
         """The end of every log, to show when a test fails."""
         return "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.folder.glob("*.log")))

@@ -10,7 +10,6 @@ from typing import Any
 
 import typst
 
-from collection.analytics.drawing import Picture
 from collection.analytics.sections import Section, Table
 from collection.analytics.wording import worded
 
@@ -28,24 +27,27 @@ _MOST_ROWS = 120
 
 
 def typeset(
-    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], Picture], colophon: Mapping[str, Any]
+    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], str], colophon: Mapping[str, Any]
 ) -> bytes:
-    """The report as a PDF. ``pictures`` are the charts, by section and id; one that is missing is left out."""
+    """The report as a PDF, of the same content always the same bytes.
+
+    ``pictures`` are the charts as SVG texts, by section and id; one that is missing is left out.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for (section, slug), picture in pictures.items():
-            (folder / f"{section}.{slug}.svg").write_text(picture.svg, encoding="utf-8")
+            (folder / f"{section}.{slug}.svg").write_text(picture, encoding="utf-8")
         report = folder / "report.typ"
         report.write_text("\n".join(source(title, sections, pictures, colophon)), encoding="utf-8")
         return bytes(typst.compile(str(report), root=str(folder)))
 
 
 def source(
-    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], Picture], colophon: Mapping[str, Any]
+    title: str, sections: Sequence[Section], pictures: Mapping[tuple[str, str], str], colophon: Mapping[str, Any]
 ) -> Iterator[str]:
     """The lines of the report in Typst's markup."""
     yield _HEAD
-    yield f"#set document(title: {_text(title)})"
+    yield f"#set document(title: {_text(title)}, date: none)"
     yield f'#align(center, text(size: 16pt, weight: "bold", {_text(title)}))'
     for section in sections:
         yield f"#heading(level: 1, {_text(section.title)})"

@@ -11,6 +11,7 @@ from collection.analytics import charts
 from collection.analytics.agreement import agreement
 from collection.analytics.clustered import FEWEST, Numbers, median, share
 from collection.analytics.metrics import Estimate
+from collection.analytics.naming import VALIDATORS, busiest_first
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -154,13 +155,12 @@ def _validators(study: Study, votes: pd.DataFrame) -> Table:
                 "seconds": median(own["seconds"].to_numpy(dtype=float)),
             }
         )
-    rows.sort(key=lambda row: (-int(str(row["votes"])), str(row["validator"])))
     method = (
         "Agreement with others: of the other label votes on the same text, the share that names the same label; the "
         "mean over the validator's votes. Intervals: Wilson's, with the effective number of votes; the median's "
         "between order statistics (Conover 1999)."
     )
-    return Table("agreement-validators", "Validators", columns, tuple(rows), method)
+    return Table(VALIDATORS, "Validators", columns, busiest_first(VALIDATORS, rows), method)
 
 
 def _chart(study: Study) -> Chart:

@@ -12,6 +12,7 @@ from collection.analytics import charts
 from collection.analytics.clustered import median, share
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
+from collection.analytics.naming import WRITERS, busiest_first
 from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
@@ -174,13 +175,12 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
                 "agreed": share(on_own["agrees"].to_numpy(dtype=float), on_own["text"].to_numpy(), "text"),
             }
             rows.append(row | _compared(judged, of_arm, group.shows_model))
-    rows.sort(key=lambda row: (-int(str(row["texts"])), str(row["writer"])))
     method = (
         "Shares of texts: Wilson, which takes a writer's texts as independent. Votes: clustered by text (CR2, Wilson). "
         "Times: median, interval between order statistics (Conover 1999). What chance explains: binomial limits in "
         "which 95 of 100 writers would be if all were alike (Spiegelhalter 2005)."
     )
-    return Table("writers-people", "Writers", columns, tuple(rows), method)
+    return Table(WRITERS, "Writers", columns, busiest_first(WRITERS, rows), method)
 
 
 def _label_votes(study: Study, texts: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
@@ -243,7 +243,7 @@ def _funnel_chart(arm: str) -> Chart:
             "A point a writer: how many texts, and the share of them that fooled the model and were accepted. The "
             "dashed line is the whole arm. In the grey band lie 95 of 100 writers if only chance differs."
         ),
-        table="writers-people",
+        table=WRITERS,
         spec=spec,
     )
 

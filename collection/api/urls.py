@@ -89,6 +89,7 @@ urlpatterns = [
     path("console/test-sets/upload/", data.TestSetUploadView.as_view()),
     path("console/imports/", imports.ImportsView.as_view(), name="api-imports"),
     path("console/imports/<uuid:key>/", imports.ImportView.as_view()),
+    path("console/imports/<uuid:key>/retry/", imports.ImportRetryView.as_view()),
     path("console/power/", power.PowerView.as_view()),
     path("console/experiments/check/", steering.CheckView.as_view()),
     path("console/experiments/", experiments.ExperimentsView.as_view()),

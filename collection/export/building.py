@@ -40,7 +40,7 @@ Counts = Mapping[str, Sequence[Mapping[str, Any]]]
 @dataclass(frozen=True)
 class Job:
     """What to build, and the scratch ``folder``. ``decision`` is what somebody has said about findings, "" if nobody
-    has; ``report`` gives the files of the study's report by name."""
+    has; ``report`` gives the files of the study's report by name, in which people are called as in the release."""
 
     experiment: Experiment
     number: int
@@ -49,7 +49,7 @@ class Job:
     as_of: datetime
     decision: str
     folder: Path
-    report: Callable[[], Mapping[str, bytes]]
+    report: Callable[[People], Mapping[str, bytes]]
     beat: Beat
 
 
@@ -136,7 +136,7 @@ class _Build:
             coming = report.with_name(".report.tmp")
             shutil.rmtree(coming, ignore_errors=True)
             coming.mkdir(parents=True)
-            for name, content in self.job.report().items():
+            for name, content in self.job.report(self.people).items():
                 (coming / name).write_bytes(content)
             coming.rename(report)
 

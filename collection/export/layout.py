@@ -27,6 +27,11 @@ def split_path(arm: str, split: str) -> str:
     return f"data/{arm}/{split}.parquet"
 
 
+def is_hub_path(path: str) -> bool:
+    """Whether a file of a release is one that the Hugging Face hub reads a dataset from."""
+    return path == CARD or path.startswith("data/")
+
+
 def split_paths(files: Mapping[str, object], arm: str) -> dict[str, str]:
     """Split to path, of those that are among the files of a release."""
     paths = {split: split_path(arm, split) for split in WITH_FILES}

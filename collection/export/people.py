@@ -72,10 +72,14 @@ class People:
         rows = [{"writer": known[item].pseudonym, "arm": arms.get(item), "draw": known[item].draw} for item in wanted]
         return sorted(rows, key=lambda row: row["writer"] or "")
 
+    def salted(self, content: bytes) -> str:
+        """The HMAC-SHA256 of some content under the release's salt, in hexadecimal digits."""
+        return hmac.new(self._salt, content, hashlib.sha256).hexdigest()
+
     def _person(self, key: uuid.UUID, imported: ImportedWriter | None) -> Person:
         drawn = draw(f"writer:{self._experiment.key}", self._seed, key.bytes)
         if imported is None:
-            return Person(f"w{hmac.new(self._salt, key.bytes, hashlib.sha256).hexdigest()[:12]}", drawn)
+            return Person(f"w{self.salted(key.bytes)[:12]}", drawn)
         return Person(imported.pseudonym, imported.draws.get(str(self._seed), drawn))
 
 

@@ -16,6 +16,7 @@ from django.conf import settings
 from fsspec.implementations.local import LocalFileSystem
 
 from collection.export.layout import MANIFEST
+from collection.export.whole import whole
 from modelserver.durable import flush
 
 CHUNK_BYTES = 1 << 20
@@ -27,7 +28,10 @@ class DamagedFile(OSError):
 
 
 class ReleaseStorage:
-    """A folder at any fsspec URL. Paths within it are made by the program, never taken from data."""
+    """A folder at any fsspec URL, and places in it; the place "" is the folder itself.
+
+    Paths within it are made by the program, never taken from data.
+    """
 
     def __init__(self, url: str) -> None:
         self._filesystem, root = fsspec.url_to_fs(url)
@@ -47,8 +51,30 @@ class ReleaseStorage:
         self.remove(place)
         for path in [*(path for path in paths if path != MANIFEST), MANIFEST]:
             beat()
-            self._filesystem.makedirs(f"{self._path(place)}/{path}".rpartition("/")[0], exist_ok=True)
-            self._filesystem.put_file(str(folder / path), f"{self._path(place)}/{path}")
+            self.put(folder / path, place, path)
+
+    def put(self, file: Path, place: str, path: str) -> None:
+        """Copy one file to its path in a place, over what is there. Raises OSError."""
+        target = f"{self._path(place)}/{path}"
+        if self._local:
+            with whole(Path(target)) as opened, file.open("rb") as source:
+                shutil.copyfileobj(source, opened, CHUNK_BYTES)
+            return
+        self._filesystem.makedirs(target.rpartition("/")[0], exist_ok=True)
+        self._filesystem.put_file(str(file), target)
+
+    def sizes(self, place: str) -> dict[str, int]:
+        """Path and size in bytes of every file in a place; none if there is no such place."""
+        root = self._path(place)
+        try:
+            found = self._filesystem.find(root, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {path.removeprefix(f"{root}/"): item["size"] for path, item in found.items()}
+
+    def drop(self, place: str, path: str) -> None:
+        """Take one file away."""
+        self._filesystem.rm_file(f"{self._path(place)}/{path}")
 
     def read(self, place: str, path: str, sha256: str) -> Iterator[bytes]:
         """A file's content in chunks of at most CHUNK_BYTES, hashed as they are read.
@@ -81,7 +107,7 @@ class ReleaseStorage:
             self._filesystem.rm(target, recursive=True)
 
     def _path(self, place: str) -> str:
-        return f"{self._root}/{place}"
+        return f"{self._root}/{place}" if place else self._root
 
     def _publish_local(self, folder: Path, paths: Sequence[str], target: Path, beat: Callable[[], None]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,12 +10,12 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods
 
 from collection import imports
 from collection.access import Right, may_create, visible
 from collection.demo.tasks import offered, task_of
-from collection.errors import Invalid, NotYours, Refused
+from collection.errors import Conflict, Invalid, NotYours, Refused
 from collection.importing.orders import check_sender, order_of
 from collection.importing.preview import MOST_NAMED
 from collection.models import DataImport, Task, TestSet
@@ -59,14 +59,23 @@ def all_imports(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @never_cache
-@require_GET
+@require_http_methods(["GET", "POST"])
 def one_import(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """How far an import is, and what came of it."""
+    """How far an import is, and what came of it; a failed one is tried again."""
+    user = _sender(request)
     try:
-        found = imports.mine(_sender(request), key)
+        found = imports.mine(user, key)
     except NotYours:
         raise Http404 from None
-    return render(request, "collection/import.html", {"import": found, "most_named": MOST_NAMED})
+    refusal: Refused | None = None
+    if request.method == "POST":
+        try:
+            imports.retry(found, user)
+            return redirect("import", key=key)
+        except Conflict as refused:
+            refusal = refused
+    page = {"import": found, "most_named": MOST_NAMED, "can_retry": imports.can_retry(found), "refusal": refusal}
+    return render(request, "collection/import.html", page, status=status_of(refusal))
 
 
 def _sender(request: HttpRequest) -> AbstractBaseUser:

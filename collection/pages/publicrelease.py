@@ -16,25 +16,36 @@ from collection.downloads import archive_of, file_of
 from collection.errors import Conflict, NotYours
 from collection.models import Release
 from collection.pages.releases import described
+from collection.pages.throttling import wait_before_public
 
 Page = Callable[..., HttpResponseBase]
 
 
 def _linked(page: Callable[..., HttpResponseBase]) -> Page:
-    """Gives the release that a link leads to in place of the link; 404 for one that leads nowhere (any more)."""
+    """Gives the release that a link leads to in place of the link; 404 for one that leads nowhere (any more), 429 for
+    whoever asks too often."""
 
     @wraps(page)
     def wrapped(request: HttpRequest, link: uuid.UUID, *args: object, **kwargs: object) -> HttpResponseBase:
         try:
-            answer = page(request, releases.linked(link), *args, **kwargs)
+            seconds = wait_before_public(request)
+            if seconds is None:
+                answer = page(request, releases.linked(link), *args, **kwargs)
+            else:
+                answer = _in_words(f"Too many requests from your address. Please try again in {seconds} seconds.", 429)
+                answer["Retry-After"] = str(seconds)
         except NotYours:
             raise Http404 from None
         except Conflict as conflict:
-            answer = HttpResponse(conflict.message, status=409, content_type="text/plain; charset=utf-8")
+            answer = _in_words(conflict.message, 409)
         answer["X-Robots-Tag"] = "noindex, nofollow"
         return answer
 
     return wrapped
+
+
+def _in_words(message: str, status: int) -> HttpResponseBase:
+    return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")
 
 
 @never_cache

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotators.models import Annotator
@@ -44,6 +45,7 @@ def imports_of(staff: Annotator) -> Iterator[str]:
         {"state": "working", "progress": {"phase": "checking", "done": 3, "of": 9}},
         {"state": "done", "outcome": "9 examples were imported."},
         {"state": "refused", "problem": "Nothing was stored.", "faults": [fault], "fault_count": 120},
+        {"state": "failed", "problem": "The disk is full.", "ended_at": timezone.now()},
     ):
         made = DataImport.objects.create(user=staff.user, kind="release", name="release.zip", size=9, **values)
         yield f"/imports/{made.key}/"

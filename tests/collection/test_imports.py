@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.conf import LazySettings
@@ -13,7 +15,7 @@ from django.utils import timezone
 
 from collection import imports, intake
 from collection.demo.tasks import task
-from collection.errors import Invalid, NotYours
+from collection.errors import Conflict, Invalid, NotYours
 from collection.models import Context, DataImport, Experiment, RoundZero, TestSet
 from collection.states import ImportState
 from lifecycle.moves import LostRace
@@ -147,6 +149,70 @@ def test_an_import_whose_worker_died_goes_to_another_and_the_dead_one_stores_not
     assert not RoundZero.objects.exists()
     intake.carry_out_taken(alive)
     assert RoundZero.objects.count() == 3
+
+
+def test_what_a_killed_process_left_on_the_disk_goes_with_its_import(tmp_path: Path) -> None:
+    first = asked("one context\n", Kind.CONTEXTS, factories.draft(), format="text")
+    taken = imports.claim(first.pk)
+    assert taken is not None
+    with imports.fetched(taken) as (_, work):
+        # As a killed process leaves it.
+        left = work.parent.with_name(f"{taken.key}.killed")
+        work.parent.rename(left)
+    imports.forget_files()
+    assert left.exists(), "another process may still be at it"
+    imports.refuse(taken, "no reason")
+    imports.forget_files()
+    assert kept_files(tmp_path) == []
+
+
+def test_a_failed_import_is_tried_again_with_its_file_for_a_day(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    item = asked(GOOD, Kind.TEST_SET, slug="hard", name="Hard")
+    with monkeypatch.context() as patched:
+        patched.setattr(intake, "store_test_set", mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left")))
+        assert carried_out(item).problem == "Nothing was stored: [Errno 28] No space left."
+    imports.forget_files()
+    assert imports.due() == []
+    imports.retry(item)
+    assert (item.state, item.problem, item.ended_at) == (ImportState.DUE, "", None)
+    assert carried_out(item).outcome == "The test set hard has 1 rows."
+    with pytest.raises(Conflict, match="Only a failed import"):
+        imports.retry(item)
+    imports.forget_files()
+    assert kept_files(tmp_path) == []
+
+
+def test_the_file_of_a_failed_import_goes_after_a_day(tmp_path: Path) -> None:
+    item = asked(GOOD, Kind.TEST_SET, slug="hard", name="Hard")
+    taken = imports.claim(item.pk)
+    assert taken is not None
+    imports.fail(taken, "no reason")
+    assert imports.can_retry(taken)
+    DataImport.objects.update(ended_at=timezone.now() - dt.timedelta(days=1, minutes=1))
+    taken.refresh_from_db()
+    with pytest.raises(Conflict, match="for a day"):
+        imports.retry(taken)
+    imports.forget_files()
+    assert kept_files(tmp_path) == []
+
+
+def test_an_import_that_takes_its_workers_with_it_fails_and_starts_counting_anew_when_tried_again() -> None:
+    item = asked(GOOD, Kind.ROUND_ZERO, factories.draft())
+
+    def lost() -> str:
+        assert imports.claim(item.pk) is not None
+        DataImport.objects.update(heartbeat_at=timezone.now() - dt.timedelta(hours=1))
+        imports.reclaim_dead()
+        item.refresh_from_db()
+        return item.state
+
+    assert [lost() for _ in range(imports.MOST_LOST)] == ["due", "due", "failed"]
+    assert item.problem.startswith("3 workers were lost with it")
+    imports.retry(item)
+    assert lost() == "due"
+    assert carried_out(item).state == ImportState.DONE
 
 
 def test_a_command_that_died_leaves_a_failed_import(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from collection.api.authentication import user_of
 from collection.api.console import exchange_serializers as s
 from collection.api.console.base import CURSOR, ConsoleView, SiteView, iso
 from collection.api.console.data import preview_out
+from collection.api.idempotency import idempotent
 from collection.api.reading import parameters, read
 from collection.importing.orders import check_sender, order_of, pairs
 from collection.importing.round_zero import (
@@ -76,6 +77,18 @@ class ImportView(SiteView):
         """How far it is, and what came of it."""
         found = imports.mine(user_of(request), key)
         parameters(request)
+        return Response(_import(found))
+
+
+class ImportRetryView(SiteView):
+    """Trying again."""
+
+    @extend_schema(operation_id="imports_retry", request=None, responses=s.ImportOut)
+    @idempotent
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        """Have a failed import of one's own tried again with the file that was sent, which is kept for a day."""
+        found = imports.mine(user_of(request), key)
+        imports.retry(found, user_of(request))
         return Response(_import(found))
 
 

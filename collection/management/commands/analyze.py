@@ -53,8 +53,8 @@ class Command(BaseCommand):
         pictures = {(section.id, chart.id): draw(section, chart) for section in sections for chart in section.charts}
         text = json.dumps(plain_of(study.slug, sections, made_by), ensure_ascii=False, allow_nan=False, indent=1)
         (out / "report.json").write_text(text + "\n", encoding="utf-8")
-        (out / "report.pdf").write_bytes(typeset(study.name, sections, pictures, made_by))
         svgs = {key: picture.svg for key, picture in pictures.items()}
+        (out / "report.pdf").write_bytes(typeset(study.name, sections, svgs, made_by))
         (out / "report.html").write_text(html_of(study.name, sections, svgs, made_by), encoding="utf-8")
         for section in sections:
             for table in section.tables:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from annotators.tokens import issue
-from collection import intake
+from collection import imports, intake
 from collection.models import DataImport, Experiment, RoundZero
 from tests import factories
 
@@ -68,6 +68,19 @@ def test_a_file_is_sent_followed_and_told_in_full(client: Client, draft: Experim
     assert (done["state"], done["faults"], done["made"], done["experiment"]) == ("done", [], None, "study")
     assert done["outcome"].startswith("static, dynamic will start with 1 rows")
     assert [item["key"] for item in client.get(IMPORTS).json()["results"]] == [body["key"]]
+
+
+def test_a_failed_import_is_tried_again(client: Client, draft: Experiment) -> None:
+    page = f"{IMPORTS}{send(client, IMPORTS, kind='round-zero', experiment='study', labels=LABELS).json()['key']}/"
+    early = client.post(f"{page}retry/")
+    assert (early.status_code, early.json()["code"]) == (409, "import_due")
+    taken = imports.claim(DataImport.objects.get().pk)
+    assert taken is not None
+    imports.fail(taken, "no space left")
+    again = client.post(f"{page}retry/")
+    assert (again.status_code, again.json()["state"], again.json()["problem"]) == (200, "due", "")
+    intake.carry_out(taken.pk)
+    assert client.get(page).json()["state"] == "done"
 
 
 def test_a_token_may_send_with_the_scope_run_alone(client: Client, ada: User, draft: Experiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import uuid
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from annotators.models import Annotator
 from collection import imports, intake
@@ -132,6 +134,24 @@ def test_how_far_it_is_is_shown_while_a_worker_is_at_it(client: Client) -> None:
     failed = shown(client.get(page.redirect_chain[-1][0]))
     assert "The import itself failed." in failed
     assert "no space left" in failed
+
+
+def test_a_failed_import_is_tried_again_at_the_press_of_a_button(client: Client) -> None:
+    page = send(client, "contexts", b"One.", "new.txt", experiment="study").redirect_chain[-1][0]
+    assert "Try again" not in shown(client.get(page))
+    early = client.post(page)
+    assert (early.status_code, "Only a failed import can be tried again" in shown(early)) == (409, True)
+    taken = imports.claim(DataImport.objects.get().pk)
+    assert taken is not None
+    imports.fail(taken, "no space left")
+    assert "<button>Try again</button>" in shown(client.get(page))
+    again = client.post(page, follow=True)
+    assert "A worker takes it as soon as one is free." in shown(again)
+    assert worked().outcome == "1 contexts were added; 0 were there already."
+    DataImport.objects.update(state="failed", ended_at=timezone.now() - dt.timedelta(days=2))
+    late = shown(client.get(page))
+    assert "the file is not kept any more, and can be sent again" in late
+    assert "Try again" not in late
 
 
 @pytest.mark.parametrize(

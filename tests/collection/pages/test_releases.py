@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.core.cache import cache
 from django.test import Client
 
 from annotators.membership import Role
 from collection import releases
 from collection.export.storage import release_storage
 from collection.models import Experiment, Release, Round
+from collection.pages.throttling import _Public
 from collection.states import ReleaseState
 from tests import factories
 from tests.collection import released
@@ -238,6 +240,26 @@ def test_a_link_opens_one_release_to_anybody_until_it_is_taken_away(owner: Clien
     owner.post(f"{PAGE}1/", {"action": "unlink"})
     for path in (f"/r/{link}/", f"/r/{link}/zip/", f"/r/{link}/files/release.json", f"/r/{uuid.uuid4()}/"):
         assert anybody.get(path).status_code == 404
+
+
+def test_who_follows_links_too_often_is_told_when_to_come_back(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Public, "rate", "4/hour", raising=False)
+    cache.clear()
+    link = factories.release(experiment).link
+    anybody, elsewhere = Client(REMOTE_ADDR="192.0.2.1"), Client(REMOTE_ADDR="192.0.2.99")
+    paths = (f"/r/{link}/", f"/r/{link}/zip/", f"/r/{link}/files/release.json", f"/r/{uuid.uuid4()}/")
+    assert [anybody.get(path).status_code for path in paths] == [200, 200, 200, 404]
+    for path in paths:
+        refused = anybody.get(path)
+        assert (refused.status_code, refused.headers["X-Robots-Tag"]) == (429, "noindex, nofollow")
+        assert 3500 < int(refused.headers["Retry-After"]) <= 3600
+        assert f"Please try again in {refused.headers['Retry-After']} seconds." in refused.content.decode()
+    assert anybody.head(paths[0]).status_code == 429
+    assert elsewhere.get(paths[0]).status_code == 200
+    assert Client(REMOTE_ADDR="192.0.2.1").get("/login/").status_code == 200, "only links are counted"
+    cache.clear()
 
 
 def test_withdrawing_takes_the_files_and_needs_it_to_be_typed(
