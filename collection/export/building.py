@@ -30,7 +30,7 @@ from collection.export.scanning import Scanner, merged
 from collection.export.splits import Splits
 from collection.export.stored import iso
 from collection.export.study import FOLDER, StudyTables, study_line
-from collection.export.whole import whole, write_whole
+from collection.export.whole import append, whole, write_whole
 from collection.models import Experiment, Release, Round
 
 # Of each arm: how many examples there are by round, state and split.
@@ -192,7 +192,7 @@ class _Build:
             self._writing()
             if kept.is_whole(item):
                 with self.parts.path(item, table).open("rb") as part:
-                    shutil.copyfileobj(part, file, 1 << 20)
+                    append(part, file)
                 note = self.parts.note(item)
                 rows += note.rows[table]
                 counts.update({(item.number, state, first_split(state)): n for state, n in note.states.items()})
