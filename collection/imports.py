@@ -26,12 +26,10 @@ from collection.importing.studies.discarding import discard_study
 from collection.models import DataImport, Experiment, Task
 from collection.nudges import nudge
 from collection.states import ExperimentState, ImportState
-from lifecycle.models import StateChange
+from lifecycle.lost import give_back
 from lifecycle.moves import LostRace, move, record
 
 AT_ONCE = 1
-# So many workers may be lost with one import: then it is taken for what kills them.
-MOST_LOST = 3
 # A failed import can be tried again for so long: its file is kept. Whoever has mended a refused one sends it anew.
 KEPT_FOR = dt.timedelta(days=1)
 _OVER = (ImportState.DONE, ImportState.REFUSED, ImportState.FAILED)
@@ -130,31 +128,23 @@ def heartbeat(taken: DataImport, **progress: Any) -> None:
 
 
 def reclaim_dead() -> None:
-    """working → due, where there was no sign for IMPORT_DEADLINE_SECONDS; → failed for a command, and where MOST_LOST
+    """working → due, where there was no sign for IMPORT_DEADLINE_SECONDS; → failed for a command, and where too many
     workers were lost with it."""
     silent = timezone.now() - dt.timedelta(seconds=settings.IMPORT_DEADLINE_SECONDS)
     for item in DataImport.objects.filter(state=ImportState.WORKING, heartbeat_at__lt=silent):
-        sign = {"heartbeat_at": item.heartbeat_at}
         if PATH in item.options:
             problem = "The command was stopped before it was done. Nothing was stored."
-            move(item, ImportState.FAILED, where=sign, problem=problem, ended_at=timezone.now())
-        elif _lost(item) + 1 >= MOST_LOST:
-            problem = f"{MOST_LOST} workers were lost with it, perhaps for lack of memory. Nothing was stored."
+            sign = {"heartbeat_at": item.heartbeat_at}
             move(item, ImportState.FAILED, where=sign, problem=problem, ended_at=timezone.now())
         else:
-            move(item, ImportState.DUE, where=sign)
-
-
-def _lost(item: DataImport) -> int:
-    """How many workers were lost with an import since it was asked for, or tried again."""
-    events = StateChange.objects.filter(subject_type=DataImport._meta.label_lower, subject_id=item.pk).order_by("pk")
-    lost = 0
-    for step in events.values_list("from_state", "to_state"):
-        if step == (ImportState.FAILED, ImportState.DUE):
-            lost = 0
-        elif step == (ImportState.WORKING, ImportState.DUE):
-            lost += 1
-    return lost
+            give_back(
+                item,
+                ImportState.DUE,
+                ImportState.FAILED,
+                sign=item.heartbeat_at,
+                consequence="Nothing was stored.",
+                ended_at=timezone.now(),
+            )
 
 
 def can_retry(item: DataImport) -> bool:

@@ -27,6 +27,7 @@ from collection.models import Experiment, Release, Round
 from collection.nudges import nudge
 from collection.states import OVER, ReleaseState, RoundState
 from collection.zips import Archive, Entry, archived
+from lifecycle.lost import give_back
 from lifecycle.moves import LostRace, move, note, record
 
 DECISIONS = (Release.Findings.ACCEPTED.value, Release.Findings.LEFT_OUT.value)
@@ -131,10 +132,11 @@ def heartbeat(release: Release, progress: dict[str, Any]) -> None:
 
 
 def reclaim_dead() -> None:
-    """building → due, where the worker has given no sign for RELEASE_DEADLINE_SECONDS."""
+    """building → due, where the worker has given no sign for RELEASE_DEADLINE_SECONDS; → failed for the third lost."""
     silent = timezone.now() - dt.timedelta(seconds=settings.RELEASE_DEADLINE_SECONDS)
     for release in Release.objects.filter(state=ReleaseState.BUILDING, heartbeat_at__lt=silent):
-        move(release, ReleaseState.DUE, where={"heartbeat_at": release.heartbeat_at})
+        consequence = "Nothing was published."
+        give_back(release, ReleaseState.DUE, ReleaseState.FAILED, sign=release.heartbeat_at, consequence=consequence)
 
 
 def draw_salt(release: Release) -> None:

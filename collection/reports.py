@@ -32,6 +32,7 @@ from collection.models import (
 )
 from collection.nudges import nudge
 from collection.states import OVER, ReportState, RoundState
+from lifecycle.lost import give_back
 from lifecycle.moves import LostRace, move, record
 from modelserver.models import TrainingRun
 from modelserver.states import RUN_ENDED
@@ -118,10 +119,11 @@ def heartbeat(report: Report) -> None:
 
 
 def reclaim_dead() -> None:
-    """computing → due, where the worker has given no sign for REPORT_DEADLINE_SECONDS."""
+    """computing → due, where the worker has given no sign for REPORT_DEADLINE_SECONDS; → failed for the third lost."""
     silent = timezone.now() - dt.timedelta(seconds=settings.REPORT_DEADLINE_SECONDS)
     for report in Report.objects.filter(state=ReportState.COMPUTING, heartbeat_at__lt=silent):
-        move(report, ReportState.DUE, where={"heartbeat_at": report.heartbeat_at})
+        consequence = "The one before stands."
+        give_back(report, ReportState.DUE, ReportState.FAILED, sign=report.heartbeat_at, consequence=consequence)
 
 
 def store(

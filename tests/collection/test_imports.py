@@ -208,7 +208,7 @@ def test_an_import_that_takes_its_workers_with_it_fails_and_starts_counting_anew
         item.refresh_from_db()
         return item.state
 
-    assert [lost() for _ in range(imports.MOST_LOST)] == ["due", "due", "failed"]
+    assert [lost() for _ in range(3)] == ["due", "due", "failed"]
     assert item.problem.startswith("3 workers were lost with it")
     imports.retry(item)
     assert lost() == "due"

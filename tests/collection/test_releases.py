@@ -169,6 +169,22 @@ def test_a_worker_that_was_given_up_publishes_nothing_and_another_one_does(
         releases.fail(first, "too late")
 
 
+def test_a_release_that_takes_its_workers_with_it_fails_and_starts_counting_anew_when_tried_again() -> None:
+    release = releases.ask(released.study(), {})
+
+    def lost() -> str:
+        assert releases.claim(release.pk) is not None
+        Release.objects.update(heartbeat_at=timezone.now() - dt.timedelta(hours=1))
+        releases.reclaim_dead()
+        release.refresh_from_db()
+        return release.state
+
+    assert [lost() for _ in range(3)] == ["due", "due", "failed"]
+    assert release.problem.endswith("Nothing was published.")
+    releases.retry(release)
+    assert lost() == "due"
+
+
 def test_a_release_that_failed_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     release = releases.ask(released.study(), {})
     with monkeypatch.context() as patch:

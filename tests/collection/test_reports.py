@@ -149,6 +149,22 @@ def test_a_worker_that_was_given_up_stores_nothing(store: DataStore) -> None:
     assert Report.objects.get().sections.count() == 1
 
 
+def test_a_report_that_takes_its_workers_with_it_fails_until_somebody_asks_again(store: DataStore) -> None:
+    experiment = one_round(store)
+
+    def lost() -> Report:
+        assert reports.claim(reports.due()[0].pk) is not None
+        Report.objects.update(heartbeat_at=timezone.now() - dt.timedelta(hours=1))
+        reports.reclaim_dead()
+        return Report.objects.get()
+
+    assert [lost().state for _ in range(3)] == ["due", "due", "failed"]
+    assert Report.objects.get().problem.startswith("3 workers were lost with it")
+    assert reports.due() == []
+    reports.ask(experiment)
+    assert lost().state == "due"
+
+
 def test_a_worker_that_gives_signs_keeps_its_report(store: DataStore) -> None:
     one_round(store)
     claimed = reports.claim(reports.due()[0].pk)
