@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
+
+# How long an example takes is the machine's affair.
+hypothesis_settings.register_profile("whetstone", deadline=None)
+hypothesis_settings.load_profile("whetstone")
 
 # With one of these, or the mark for it, a test meets the database; the others start processes that do.
 _MEET_IT = {"db", "transactional_db", "live_server"}

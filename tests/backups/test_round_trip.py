@@ -55,7 +55,7 @@ def test_every_table_is_kept_or_left_out_by_name() -> None:
 def test_every_url_at_which_the_site_keeps_files_is_a_store() -> None:
     others = {
         "CELERY_BROKER_URL", "LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL", "MEDIA_URL", "MODELSERVER_URL",
-        "STATIC_URL",
+        "RELEASES_PUSH_URL", "STATIC_URL",
     }  # fmt: skip
     found = {
         name for name in dir(site_settings) if name.endswith("_URL") and name.isupper() and name[0] != "_"
