@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from collection.experiments import ROUND_SCORES
-from collection.models import CurveVersion, Draft, Example, Experiment, FilesToErase
+from collection.models import IMPORTED_RUN, CurveVersion, Draft, Example, Experiment, FilesToErase
 from modelserver.datafiles import DataStore
 from modelserver.models import TrainingRun
 from modelserver.runs import RunSpec
@@ -63,7 +63,8 @@ def _erase(experiment: Experiment, store: DataStore) -> int:
     waiting = set(
         TrainingRun.objects.filter(~Q(state__in=RUN_ENDED) | unkept, study=experiment.key).values_list("pk", flat=True)
     )
-    for pk, plain in TrainingRun.objects.filter(study=experiment.key).values_list("pk", "spec"):
+    run_here = TrainingRun.objects.filter(study=experiment.key).exclude(key__startswith=IMPORTED_RUN)
+    for pk, plain in run_here.values_list("pk", "spec"):
         spec = RunSpec.from_dict(plain)
         files = {spec.data_sha256, *(item.sha256 for item in spec.evaluate)}
         known |= files

@@ -23,6 +23,7 @@ from collection import releases
 from collection.erased_files import note_erased_texts
 from collection.errors import Conflict, Invalid, NotYours
 from collection.importing.pending import forget_uploads_of
+from collection.imports import forget_files_of
 from collection.models import Assignment, Attempt, ContextFlag, Draft, Example, Experiment, ImportedWriter, Validation
 from collection.nudges import nudge
 from collection.pseudonyms import PSEUDONYM, people_called
@@ -94,6 +95,7 @@ def erase(annotator: Annotator, texts: Texts, actor: AbstractBaseUser | None = N
     # First, so that no request of theirs begins from now on; one in flight finds its lease given back.
     close_account(user)
     forget_uploads_of(user)
+    forget_files_of(user)
     _give_back(annotator, actor)
     with transaction.atomic():
         experiments = list(_experiments_of(annotator).order_by("pk"))

@@ -149,7 +149,7 @@ def reclaim_dead() -> None:
 
 def can_retry(item: DataImport) -> bool:
     """Whether an import has failed and its file is still there."""
-    failed = item.state == ImportState.FAILED and item.size is not None
+    failed = item.state == ImportState.FAILED and item.size is not None and not item.file_gone
     return failed and item.ended_at is not None and item.ended_at > timezone.now() - KEPT_FOR
 
 
@@ -246,11 +246,10 @@ def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
 
 def forget_files() -> None:
     """Drop the kept files of imports that are over, and what killed processes of this machine have left of them."""
-    over = DataImport.objects.filter(state__in=_OVER, size__isnull=False)
+    over = DataImport.objects.filter(state__in=_OVER, size__isnull=False, file_gone=False)
     old = timezone.now() - KEPT_FOR
-    failed = Q(state=ImportState.FAILED, ended_at__gt=old - KEPT_FOR, ended_at__lte=old)
-    for item in over.filter(failed | (~Q(state=ImportState.FAILED) & Q(ended_at__gte=old))):
-        _forget_file(item)
+    for item in over.filter(~Q(state=ImportState.FAILED) | Q(ended_at__lte=old)):
+        _forget(item)
     # Asked for by somebody whose process died while it kept the file.
     for item in DataImport.objects.filter(size=None, state=ImportState.DUE, created_at__lt=old):
         _forget_file(item)
@@ -262,6 +261,17 @@ def forget_files() -> None:
     for folder in left:
         if folder.name.partition(".")[0] not in wanted:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_files_of(user: AbstractBaseUser) -> None:
+    """Drop the files that somebody has sent to be imported; one that is being imported goes when that is over."""
+    for item in DataImport.objects.filter(user_id=user.pk, state__in=_OVER, size__isnull=False, file_gone=False):
+        _forget(item)
+
+
+def _forget(item: DataImport) -> None:
+    _forget_file(item)
+    DataImport.objects.filter(pk=item.pk).update(file_gone=True)
 
 
 def _scratch() -> Path:

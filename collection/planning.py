@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ParamSpec
@@ -20,6 +20,7 @@ from collection.schema import NAME
 from collection.states import ArmKind, ExampleState
 from collection.texts import check_text, fingerprint
 from modelserver import registry
+from modelserver.models import ModelVersion
 from modelserver.wire import Recipe, WireError
 
 THREE_ARMS: tuple[tuple[str, ArmKind], ...] = (
@@ -227,16 +228,26 @@ def _in_arms(arms: Sequence[tuple[str, ArmKind]]) -> Iterator[Problem]:
         yield Problem("arms", "invalid", f"Names have at most 30 characters; kinds are {', '.join(ArmKind)}.")
 
 
+def names_of_arms(names: Collection[str], but: Experiment | None = None) -> set[str]:
+    """Which of some names the versions of an arm on this site have, ``but`` of one experiment: they are named after
+    experiment and arm, and "a-b" with "c" would name the same one as "a" with "b-c"."""
+    full_name = Concat("experiment__slug", Value("-"), "slug", output_field=CharField())
+    named = Arm.objects.annotate(full=full_name).filter(full__in=names)
+    return set((named.exclude(experiment=but) if but is not None else named).values_list("full", flat=True))
+
+
 def _taken_names(plan: Plan, draft: Experiment | None) -> Iterator[Problem]:
     others = Experiment.objects.exclude(pk=draft.pk) if draft is not None else Experiment.objects.all()
     if others.filter(slug=plan.slug).exists():
         yield Problem("slug", "taken", "There is an experiment of this name already.")
         return
-    # Versions are named after experiment and arm, and "a-b" with "c" would name the same one as "a" with "b-c".
-    full_name = Concat("experiment__slug", Value("-"), "slug", output_field=CharField())
-    named = Arm.objects.filter(experiment__in=others).annotate(full=full_name)
-    if named.filter(full__in=[f"{plan.slug}-{slug}" for slug, _ in plan.arms]).exists():
+    wanted = [f"{plan.slug}-{slug}" for slug, _ in plan.arms]
+    if names_of_arms(wanted, draft):
         message = "With the name of an arm, this gives the name of another experiment's arm."
+        yield Problem("slug", "taken", message)
+    elif ModelVersion.objects.filter(name__in=wanted).exists():
+        # Of a study that was imported under another name.
+        message = "With the name of an arm, this gives the name of model versions that are here already."
         yield Problem("slug", "taken", message)
 
 

@@ -119,7 +119,9 @@ def claim(release_id: int) -> Release | None:
     if release is None:
         return None
     try:
-        move(release, ReleaseState.BUILDING, owner=uuid.uuid4(), heartbeat_at=timezone.now(), problem="")
+        # Another salt since it was read: somebody was erased, and it is to be built as of then.
+        same = {"salt": release.salt}
+        move(release, ReleaseState.BUILDING, where=same, owner=uuid.uuid4(), heartbeat_at=timezone.now(), problem="")
     except LostRace:
         return None
     return release

@@ -45,6 +45,7 @@ def release(release_id: int, watch: Watch | None = None) -> None:
         # First: a full disk may hold no word more.
         discard(taken)
         with contextlib.suppress(LostRace):
+            _unpublish(taken)
             releases.fail(taken, _problem(error))
 
 
@@ -99,10 +100,21 @@ class _Beats:
 
 
 def _take_back(taken: Release) -> None:
-    """Of a release that was withdrawn while a worker that was given up published it nothing stays."""
+    """Of a release that was withdrawn, or is to be made without somebody who was erased, while a worker that was given
+    up published it, nothing stays. Who builds it meanwhile replaces what is there."""
     taken.refresh_from_db()
-    if taken.state == ReleaseState.WITHDRAWN:
+    if taken.state not in (ReleaseState.BUILDING, ReleaseState.DONE):
         release_storage().remove(releases.place_of(taken))
+
+
+def _unpublish(taken: Release) -> None:
+    """Take away what was published before a failure. Raises LostRace if somebody else builds it by now."""
+    releases.heartbeat(taken, {})
+    try:
+        release_storage().remove(releases.place_of(taken))
+    except OSError:
+        # What kept the files from being published may keep them from being removed.
+        log.exception("files of %s may be left where it was to be published", taken)
 
 
 def _problem(error: Exception) -> str:

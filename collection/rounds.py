@@ -8,7 +8,7 @@ import logging
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from collection.models import Arm, Evaluation, Experiment, Round, TestSet
+from collection.models import IMPORTED_RUN, Arm, Evaluation, Experiment, ImportedVersion, Round, TestSet
 from collection.quotas import accepted, lock_quotas, quota_of
 from collection.states import ArmKind, ExperimentState, RoundState
 from collection.training_data import training_data
@@ -132,8 +132,12 @@ def files_to_score(experiment: Experiment, only: list[TestSet] | None = None) ->
 
 
 def unscored(experiment: Experiment, version: ModelVersion) -> list[TestSet]:
-    """The experiment's test sets that a version has no score on."""
-    return list(experiment.test_sets.exclude(evaluations__model_version=version).order_by("pk"))
+    """The experiment's test sets that a version has no score on. What an imported release says of a version whose
+    weights are here is none: it is scored here."""
+    scores = Evaluation.objects.filter(model_version=version)
+    if not ImportedVersion.objects.filter(version=version).exists():
+        scores = scores.exclude(run__key__startswith=IMPORTED_RUN)
+    return list(experiment.test_sets.exclude(evaluations__in=scores).order_by("pk"))
 
 
 def request_scores(experiment: Experiment, version: ModelVersion, sets: list[TestSet]) -> TrainingRun:
@@ -156,6 +160,8 @@ def record_scores(version: ModelVersion, run: TrainingRun) -> None:
     for score in run.scores:
         try:
             with transaction.atomic():
+                said = Evaluation.objects.filter(model_version=version, test_set=int(score["key"]))
+                said.filter(run__key__startswith=IMPORTED_RUN).delete()
                 Evaluation.objects.get_or_create(
                     model_version=version,
                     test_set_id=int(score["key"]),

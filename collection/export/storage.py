@@ -41,9 +41,9 @@ class ReleaseStorage:
     def publish(self, folder: Path, paths: Sequence[str], place: str, beat: Callable[[], None]) -> None:
         """Bring the files of a folder to a place; what a killed worker has left there is replaced.
 
-        ``beat`` is called before each file that is copied. On a local path the folder itself is moved there where that
-        can be done, else copied, and appears at once. Elsewhere the manifest comes last: what has none is no release.
-        Raises OSError.
+        ``beat`` is called before each file that is copied, and before anything is replaced. On a local path the folder
+        itself is moved there where that can be done, else copied, and appears at once. Elsewhere the manifest comes
+        last: what has none is no release. Raises OSError.
         """
         if self._local:
             self._publish_local(folder, paths, Path(self._path(place)), beat)
@@ -93,13 +93,17 @@ class ReleaseStorage:
             raise DamagedFile(f"{path} has another content than was released")
 
     def remove(self, place: str) -> None:
-        """Take all files of a place away. Does nothing if there are none."""
+        """Take all files of a place away. Does nothing if there are none. Raises OSError if any of them stays; they are
+        under another name then, and once more takes them away too."""
         target = self._path(place)
         if self._local:
-            gone = _beside(Path(target))
+            place_ = Path(target)
             with contextlib.suppress(FileNotFoundError):
-                Path(target).rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+                place_.rename(_beside(place_))
+            # What could not be taken away before, too.
+            for gone in place_.parent.glob(f".{place_.name}.*.tmp"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(gone)
             return
         with contextlib.suppress(FileNotFoundError):
             self._filesystem.rm_file(f"{target}/{MANIFEST}")
@@ -124,6 +128,8 @@ class ReleaseStorage:
                     (coming / path).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(folder / path, coming / path)
                     flush(coming / path)
+            # The last moment at which a worker that was given up can be stopped.
+            beat()
             with contextlib.suppress(FileNotFoundError):
                 target.rename(going)
             for part in {coming, *(Path(coming / path).parent for path in paths)}:

@@ -10,6 +10,7 @@ from collection.models.analysis import RoundScore as RoundScore
 from collection.models.erasure import FilesToErase as FilesToErase
 from collection.models.exchange import ImportedWriter as ImportedWriter
 from collection.models.exchange import Release as Release
+from collection.models.importing import IMPORTED_RUN as IMPORTED_RUN
 from collection.models.importing import DataImport as DataImport
 from collection.models.importing import ImportedVersion as ImportedVersion
 from collection.models.round_zero import RoundZero as RoundZero

@@ -18,9 +18,9 @@ class DataImport(Movable):
     """A file that a worker stores, whole or not at all.
 
     ``options`` say how it is to be read (see collection.intake). ``size`` is in bytes and empty until the file is
-    whole. ``owner`` is the token of the worker that has it: whoever lost it can store nothing. ``faults`` are the
-    first of ``fault_count``, each {file, line, column, message}. ``made`` is the experiment that a release became;
-    until the import is done it is being built and nobody sees it.
+    whole; ``file_gone`` says that it is not kept any more. ``owner`` is the token of the worker that has it: whoever
+    lost it can store nothing. ``faults`` are the first of ``fault_count``, each {file, line, column, message}. ``made``
+    is the experiment that a release became; until the import is done it is being built and nobody sees it.
     """
 
     MOVES = MOVES["import"]
@@ -41,6 +41,7 @@ class DataImport(Movable):
     name = models.CharField(max_length=200, blank=True)
     options = models.JSONField(default=dict, blank=True)
     size = models.BigIntegerField(null=True)
+    file_gone = models.BooleanField(default=False)
     state = models.CharField(
         max_length=20, default=ImportState.DUE, choices=[(state.value, state.value) for state in ImportState]
     )
@@ -60,6 +61,10 @@ class DataImport(Movable):
 
     def __str__(self) -> str:
         return f"import {self.key} ({self.state})"
+
+
+# What the key of the run begins with to which an imported study's scores belong: it was never run here.
+IMPORTED_RUN = "imported:"
 
 
 class ImportedVersion(models.Model):

@@ -22,7 +22,7 @@ from annotators import membership, tokens
 from annotators.enrolment import name_publicly
 from annotators.ledger import credited
 from annotators.models import Annotator, ApiToken
-from collection import adjudication, assignment, drafts, erased_files, reports, submission, validation
+from collection import adjudication, assignment, drafts, erased_files, imports, reports, submission, validation
 from collection.analytics.parts import afresh
 from collection.analytics.quality import section as quality
 from collection.analytics.sections import Options
@@ -30,7 +30,18 @@ from collection.erasure import Texts, erase
 from collection.errors import Conflict, NotYours
 from collection.experiments import retry_round
 from collection.importing.pending import keep
-from collection.models import Assignment, Attempt, Example, Experiment, FilesToErase, PendingUpload, Round, Validation
+from collection.models import (
+    IMPORTED_RUN,
+    Assignment,
+    Attempt,
+    DataImport,
+    Example,
+    Experiment,
+    FilesToErase,
+    PendingUpload,
+    Round,
+    Validation,
+)
 from collection.pseudonyms import people_called, pseudonym
 from collection.reconcile import reconcile
 from collection.study_tables import study_of
@@ -400,6 +411,28 @@ def test_files_of_training_data_go_when_no_run_needs_them(study: Experiment, zoe
     (store._cache / f"{sha256}.jsonl").write_text(WORDS[0])
     store.forget_removed()
     assert list(store._cache.glob(f"{sha256}*")) == []
+
+
+def test_what_came_with_a_release_keeps_no_file_from_being_looked_at(study: Experiment, zoe: Annotator) -> None:
+    spec = {"kind": "imported", "release": "0" * 64}
+    TrainingRun.objects.create(key=f"{IMPORTED_RUN}{study.key}", study=study.key, spec=spec, state="succeeded")
+    filled(study, zoe)
+    erase(zoe, Texts.DROP)
+    erased_files.erase_files(registry.data_store())
+    assert FilesToErase.objects.get().looked_at is not None
+
+
+def test_files_that_somebody_has_sent_to_be_imported_go_too(zoe: Annotator, tmp_path: Path) -> None:
+    sent = DataImport.objects.create(
+        user=zoe.user, kind=DataImport.Kind.TEST_SET, size=4, state="failed", ended_at=timezone.now()
+    )
+    filesystem, path = imports._place(sent)
+    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+    filesystem.pipe_file(path, b"rows")
+    erase(zoe, Texts.KEEP)
+    assert not filesystem.exists(path)
+    sent.refresh_from_db()
+    assert not imports.can_retry(sent)
 
 
 def test_a_failed_training_is_tried_again_without_dropped_texts(study: Experiment, zoe: Annotator) -> None:

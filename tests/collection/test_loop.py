@@ -14,9 +14,9 @@ from collection.demo.tasks import task
 from collection.errors import Conflict, Invalid, NothingToDo
 from collection.importing.jsonl import LabelledRow
 from collection.importing.test_sets import import_test_set
-from collection.models import Evaluation, Example, Experiment, Round, TestSet
+from collection.models import IMPORTED_RUN, Evaluation, Example, Experiment, ImportedVersion, Round, TestSet
 from collection.reconcile import reconcile
-from collection.rounds import request_scores
+from collection.rounds import record_scores, request_scores, unscored
 from lifecycle.models import StateChange
 from modelserver import runs
 from modelserver.datafiles import DataStore
@@ -156,6 +156,30 @@ def test_a_test_set_that_comes_later_is_scored_too(store: DataStore) -> None:
     reconcile(CLIENT, store)
     assert round_of("dynamic", 1).state == "done"
     assert Evaluation.objects.get().predicted == [0, 0]
+
+
+def test_what_an_imported_release_says_of_a_version_that_is_here_is_no_score(store: DataStore) -> None:
+    experiment = factories.running(**QUICK, test_sets=[plain_set(store)])
+    version, test_set = experiment.base_version, experiment.test_sets.get()
+    assert version is not None
+    run = TrainingRun.objects.create(key=f"{IMPORTED_RUN}x", study=experiment.key, spec={}, state="succeeded")
+    said = Evaluation.objects.create(
+        model_version=version, test_set=test_set, run=run, rows=2, accuracy=1, balanced_accuracy=1, predicted=[],
+        confidence=[],
+    )  # fmt: skip
+    assert unscored(experiment, version) == [test_set]
+    scored = TrainingRun.objects.create(key="evaluate:x", study=experiment.key, spec={}, state="succeeded")
+    scored.scores = [
+        {"key": str(test_set.pk), "rows": 2, "accuracy": 0.5, "balanced_accuracy": 0.5, "predicted": [0, 0],
+         "confidence": [0.5, 0.5]},
+    ]  # fmt: skip
+    record_scores(version, scored)
+    assert [(item.accuracy, item.run) for item in Evaluation.objects.all()] == [(0.5, scored)]
+    # Of one whose weights are elsewhere there will be no other.
+    Evaluation.objects.all().delete()
+    said.save(force_insert=True)
+    ImportedVersion.objects.create(version=version)
+    assert unscored(experiment, version) == []
 
 
 def test_a_run_that_scores_many_late_test_sets_has_a_key_that_fits_and_is_found_again(store: DataStore) -> None:

@@ -20,6 +20,7 @@ from collection.planning import Plan, Problem, copy_of, estimate, problems
 from collection.quorum import Tally, decide
 from collection.states import ArmKind, ExampleState
 from modelserver.datafiles import DataStore
+from modelserver.models import ModelVersion
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -157,6 +158,10 @@ def test_names_that_would_give_two_arms_the_same_model_name_are_a_problem() -> N
     clash = plan(slug="dogs-and", arms=[("cats", ArmKind.STATIC)])
     assert [(problem.field, problem.code) for problem in problems(clash)] == [("slug", "taken")]
     assert problems(plan(slug="dogs-and", arms=[("mice", ArmKind.STATIC)])) == []
+    # Of a study that was imported under another name.
+    ModelVersion.objects.create(name="birds-mice", version=1, manifest_sha256="0" * 64, labels=["a", "b"])
+    clash = plan(slug="birds", arms=[("mice", ArmKind.STATIC)])
+    assert [(problem.field, problem.code) for problem in problems(clash)] == [("slug", "taken")]
 
 
 def test_a_context_that_is_in_a_test_set_is_a_problem_that_a_draft_may_have(tmp_path: Path) -> None:

@@ -299,6 +299,45 @@ def test_an_erasure_makes_anew_what_is_not_released_and_marks_what_is() -> None:
         releases.heartbeat(held, {})
 
 
+def test_a_release_taken_while_somebody_is_erased_is_not_built_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = releases.ask(released.study(), {})
+
+    def erased_before(item: Release, *args: Any, **options: Any) -> None:
+        releases.note_erasure(release.experiment)
+        move(item, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "move", erased_before)
+        assert releases.claim(release.pk) is None
+    taken = releases.claim(release.pk)
+    assert taken is not None
+    assert taken.salt != release.salt
+
+
+@pytest.mark.parametrize("erased", [True, False])
+def test_of_a_release_that_was_published_in_part_or_too_late_nothing_stays(
+    erased: bool, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RELEASES_URL = "memory://releases"
+    release = releases.ask(released.study(), {})
+    finish = releases.finish
+
+    def too_late(*args: Any) -> None:
+        if not erased:
+            raise OSError("the network is gone")
+        releases.note_erasure(release.experiment)
+        finish(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "finish", too_late)
+        releasing.release(release.pk)
+    release.refresh_from_db()
+    assert release.state == ("due" if erased else "failed")
+    assert release_storage()._filesystem.find("/releases") == []
+
+
 def test_a_release_that_lies_elsewhere_is_published_read_and_removed(
     settings: LazySettings, django_capture_on_commit_callbacks: Any
 ) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
+from django.db.models import Model
 
 from collection.export.columns import text_column
 from collection.importing.faults import Faults
 from collection.importing.studies.cells import check_texts
 from collection.importing.studies.facts import Facts
 from collection.importing.studies.ids import Seen
-from collection.models import Example
+from collection.models import Assignment, Attempt, Example, Validation
 from collection.states import AttemptState, ExampleState
 from collection.texts import fingerprint
 
@@ -21,6 +22,12 @@ Row = dict[str, Any]
 _STATES = tuple(state for state in ExampleState if state != ExampleState.RETRACTED)
 _BATCH = 500
 _LONGEST_LABEL = 40
+_KINDS: dict[str, type[Model]] = {
+    "example": Example,
+    "assignment": Assignment,
+    "attempt": Attempt,
+    "vote": Validation,
+}
 
 
 class Checker:
@@ -32,7 +39,8 @@ class Checker:
         self._labels = facts.schema.label_names
         self._texts = [text_column(item.name) for item in facts.schema.fields]
         self._has_contexts = facts.schema.context_field is not None
-        self._waiting: list[tuple[str, int, Row]] = []
+        # Of rows that were gone through last: their ids, as column, what it is the id of, and the id.
+        self._waiting: list[tuple[str, int, list[tuple[str, str, str]]]] = []
         self._file, self._line = "", 0
 
     def examples(self, rows: Iterable[tuple[str, int, Row]], sign: Callable[[], None]) -> int:
@@ -42,7 +50,9 @@ class Checker:
             count += 1
             if self._written(row):
                 self._example(row)
-            self._waiting.append((self._file, self._line, row))
+            ids = [("id", "example", row["id"]), *((name, name, row[name]) for name in ("assignment", "attempt"))]
+            ids += [("votes", "vote", vote["id"]) for vote in row["votes"]]
+            self._waiting.append((self._file, self._line, ids))
             if len(self._waiting) >= _BATCH:
                 self._not_here_yet(sign)
         self._not_here_yet(sign)
@@ -55,8 +65,11 @@ class Checker:
             count += 1
             if self._written(row):
                 self._attempt(row)
-            if count % _BATCH == 0:
-                sign()
+            ids = [("id", "attempt", row["id"]), ("assignment", "assignment", row["assignment"])]
+            self._waiting.append((self._file, self._line, ids))
+            if len(self._waiting) >= _BATCH:
+                self._not_here_yet(sign)
+        self._not_here_yet(sign)
         for attempt, example in self._seen.unmet():
             self._faults.add(self._file, 0, "id", f"Lacks the attempt {attempt}, which the example {example} is.")
         return count
@@ -159,14 +172,20 @@ class Checker:
         return first is None
 
     def _not_here_yet(self, sign: Callable[[], None]) -> None:
-        """Ids are of the whole world: what is on this site already is not imported once more."""
+        """Ids are of the whole world: what is on this site already is not imported once more, and nothing is put to
+        what is another study's."""
         sign()
-        rows = [item for item in self._waiting if _is_key(item[2]["id"])]
-        here = _known_keys([row["id"] for _, _, row in rows])
-        for file, line, row in rows:
-            if row["id"] in here:
-                message = f"The example {row['id']} is on this site already: its study is, or a part of it."
-                self._faults.add(file, line, "id", message)
+        asked: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+        for _, _, ids in self._waiting:
+            for _, kind, id_ in ids:
+                if _is_key(id_):
+                    asked[kind].add(id_)
+        here = {kind: _known_keys(kind, keys) for kind, keys in asked.items()}
+        for file, line, ids in self._waiting:
+            column, kind, id_ = next((item for item in ids if item[2] in here[item[1]]), ("", "", ""))
+            if kind:
+                message = f"The {kind} {id_} is on this site already: its study is, or a part of it."
+                self._faults.add(file, line, column, message)
         self._waiting.clear()
 
     def _place(self) -> str:
@@ -176,8 +195,8 @@ class Checker:
         self._faults.add(self._file, self._line, column, message)
 
 
-def _known_keys(keys: Sequence[str]) -> set[str]:
-    return {str(key) for key in Example.objects.filter(key__in=keys).values_list("key", flat=True)}
+def _known_keys(kind: str, keys: Collection[str]) -> set[str]:
+    return {str(key) for key in _KINDS[kind]._default_manager.filter(key__in=keys).values_list("key", flat=True)}
 
 
 def _is_key(value: str) -> bool:

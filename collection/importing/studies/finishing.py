@@ -15,6 +15,7 @@ from collection.importing.studies.facts import Facts, rows_of
 from collection.importing.studies.source import Source
 from collection.importing.studies.storing import Storing, moment
 from collection.models import (
+    IMPORTED_RUN,
     CurveVersion,
     Evaluation,
     Experiment,
@@ -72,6 +73,8 @@ def _test_sets(experiment: Experiment, source: Source, facts: Facts, store: Data
         )
         if new:
             made.add(slug)
+        elif (sets[slug].sha256, sets[slug].task_id) != (row["sha256"], experiment.task_id):
+            raise Conflict("test_set_taken", f"There is another test set {slug!r} on this site by now.")
     fields = [item.name for item in experiment.task.schema.fields]
     items: dict[str, list[DataRow]] = {}
     for _, row in rows_of(source, "test_items", Faults()):
@@ -91,8 +94,8 @@ def _scores(experiment: Experiment, storing: Storing, source: Source, sets: Mapp
     """Evaluations, scores on rounds, and the learning curve. Those who were scored elsewhere share one run here."""
     now = timezone.now()
     run = TrainingRun.objects.create(
-        key=f"imported:{experiment.key}", study=experiment.key, spec={"kind": "imported", "release": source.sha256},
-        state=RunState.SUCCEEDED, started_at=now, ended_at=now,
+        key=f"{IMPORTED_RUN}{experiment.key}", study=experiment.key,
+        spec={"kind": "imported", "release": source.sha256}, state=RunState.SUCCEEDED, started_at=now, ended_at=now,
     )  # fmt: skip
     Evaluation.objects.bulk_create(
         (

@@ -10,7 +10,7 @@ from collection.export.stored import iso
 from collection.importing.faults import Faults
 from collection.importing.studies.facts import STUDY, Facts, path_of
 from collection.models import Experiment, Task, TestSet
-from collection.planning import check_slug
+from collection.planning import check_slug, names_of_arms
 from modelserver.models import ModelVersion
 
 Row = Mapping[str, Any]
@@ -38,9 +38,13 @@ def check_site(facts: Facts, faults: Faults) -> None:
             continue
         message = f"There is a test set {slug!r} with other rows on this site."
         faults.add(path_of("test_sets"), line, "slug", message)
+    running = names_of_arms({row["name"] for row in facts.versions.values()})
     for line, (name, row) in enumerate(facts.versions.items(), start=1):
         version = standing(row)
-        if version is not None and (column := _differs(version, row)):
+        if version is None and row["name"] in running:
+            message = f"The name {row['name']!r} is that of versions of another study on this site."
+            faults.add(path_of("versions"), line, "name", message)
+        if version is not None and (column := differs(version, row)):
             message = f"There is a version {name} on this site that differs in this."
             faults.add(path_of("versions"), line, column, message)
 
@@ -51,7 +55,8 @@ def standing(row: Row) -> ModelVersion | None:
     return found.select_related("parent").first()
 
 
-def _differs(version: ModelVersion, row: Row) -> str:
+def differs(version: ModelVersion, row: Row) -> str:
+    """The column in which a version is another one than a row says; "" if it is the same."""
     here = {
         "manifest_sha256": version.manifest_sha256,
         "parent": None if version.parent is None else str(version.parent),

@@ -10,12 +10,13 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from collection.errors import Conflict
 from collection.export.columns import text_column
 from collection.importing.studies.batches import batches
 from collection.importing.studies.facts import Facts
 from collection.importing.studies.ids import Seen
 from collection.importing.studies.people import PLATFORM, store_writers
-from collection.importing.studies.site import standing
+from collection.importing.studies.site import differs, standing
 from collection.models import (
     Arm,
     Assignment,
@@ -47,6 +48,8 @@ def begin(facts: Facts, release_sha256: str, owner: AbstractBaseUser | None) -> 
     task, made = Task.objects.get_or_create(
         slug=told["slug"], defaults={name: value for name, value in told.items() if name != "slug"}
     )
+    if (task.fields, task.labels) != (told["fields"], told["labels"]):
+        raise Conflict("task_taken", f"There is another task {task.slug!r} on this site by now.")
     experiment = Experiment.objects.create(
         slug=f"importing-{uuid.uuid4().hex[:12]}",
         name=study["name"],
@@ -132,6 +135,9 @@ class Storing:
         for row in self._facts.in_order():
             name = f"{row['name']}/{row['version']}"
             found = standing(row)
+            if found is not None and differs(found, row):
+                # Not when the release was checked.
+                raise Conflict("version_taken", f"There is another version {name} on this site by now.")
             if found is None:
                 with transaction.atomic():
                     found = ModelVersion.objects.create(
@@ -166,7 +172,7 @@ class Storing:
     def _assignments(self, rows: list[Row]) -> dict[str, int]:
         """The assignments of rows by their keys; those that are met for the first time are made."""
         by_key = {row["assignment"]: row for row in rows}
-        standing_ = Assignment.objects.filter(key__in=by_key).values_list("key", "pk")
+        standing_ = Assignment.objects.filter(experiment=self._experiment, key__in=by_key).values_list("key", "pk")
         known = {str(key): number for key, number in standing_}
         made = Assignment.objects.bulk_create(
             self._assignment(key, row) for key, row in by_key.items() if key not in known

@@ -44,6 +44,18 @@ def content(storage: ReleaseStorage, path: str, text: str) -> bytes:
     return b"".join(storage.read("study/1", path, hashlib.sha256(text.encode()).hexdigest()))
 
 
+def test_files_that_could_not_be_taken_away_are_told_and_go_the_next_time(tmp_path: Path) -> None:
+    storage = ReleaseStorage(f"file://{tmp_path}/stored")
+    publish(storage, folder(tmp_path))
+    with (
+        mock.patch.object(stored.shutil, "rmtree", side_effect=PermissionError("not yours")),
+        pytest.raises(PermissionError),
+    ):
+        storage.remove("study/1")
+    storage.remove("study/1")
+    assert list((tmp_path / "stored/study").iterdir()) == []
+
+
 def publish(storage: ReleaseStorage, made: Path) -> None:
     """Publish it as the first release of a study."""
     storage.publish(made, PATHS, "study/1", lambda: None)

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from annotators.models import Annotator
 from collection import imports, intake
 from collection.access import visible
-from collection.models import DataImport, Experiment, ImportedVersion, Task
+from collection.models import Assignment, Attempt, DataImport, Experiment, ImportedVersion, Task, TestSet, Validation
 from collection.states import ImportState
 from modelserver.models import ModelVersion
 from tests import factories
@@ -95,6 +95,49 @@ def test_the_release_of_these_tests_can_be_imported(release: Path) -> None:
     assert (taken.state, taken.problem) == (ImportState.DONE, "")
     assert taken.made is not None
     assert (taken.made.slug, taken.made.state) == ("elsewhere", "finished")
+
+
+@pytest.mark.parametrize("path", [EXAMPLES, ATTEMPTS])
+def test_nothing_is_put_to_what_is_another_studys(release: Path, path: str) -> None:
+    theirs = Assignment.objects.order_by("pk").first()
+    assert theirs is not None
+    before = Attempt.objects.filter(assignment=theirs).count()
+    changed(release, path, set_first("assignment", str(theirs.key)))
+    sealed(release)
+    assert (path, 1, "assignment") in refused(release)
+    assert Attempt.objects.filter(assignment=theirs).count() == before
+
+
+@pytest.mark.parametrize("kind", [Attempt, Validation])
+def test_an_attempt_or_a_vote_that_is_here_already_is_refused(release: Path, kind: type[Attempt | Validation]) -> None:
+    here = str(kind.objects.values_list("key", flat=True)[0])
+
+    def say_it_again(rows: Rows) -> None:
+        if kind is Attempt:
+            rows[0]["attempt"] = here
+        else:
+            rows[0]["votes"][0]["id"] = here
+
+    changed(release, EXAMPLES, say_it_again)
+    sealed(release)
+    assert (EXAMPLES, 1, "attempt" if kind is Attempt else "votes") in refused(release)
+
+
+def test_versions_may_not_take_the_names_of_another_study_that_will_need_them(release: Path) -> None:
+    factories.draft("else")
+    assert {(file, column) for file, _, column in refused(release)} == {("study/versions.jsonl", "name")}
+
+
+def test_what_took_a_name_since_the_release_was_checked_is_not_taken_for_it(
+    release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collection.importing.studies.site.check_site", lambda *_: None)
+    monkeypatch.setattr("collection.importing.studies.release.check_site", lambda *_: None, raising=False)
+    assert TestSet.objects.update(sha256="0" * 64) > 0
+    taken = imported(release)
+    assert taken.state != ImportState.DONE
+    assert "There is another test set" in taken.problem
+    assert not Experiment.objects.filter(slug="elsewhere").exists()
 
 
 def set_first(column: str, value: object) -> Callable[[Rows], None]:
