@@ -12,6 +12,7 @@ from collection.analytics.cross import Cell as Crossed
 from collection.analytics.cross import crossed
 from collection.analytics.cross_section import model_name
 from collection.analytics.metrics import Estimate
+from collection.analytics.outcomes import undecided
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import points, sure_sign
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
@@ -110,9 +111,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         if arm not in {item.arm for item in found}
     ]
     shown = study.examples["arm"].isin([arm for arm in by_arm if study.shows_model(arm)])
-    waiting = int((shown & (study.examples["state"] == "pending")).sum())
-    if waiting:
-        limits.append(f"{waiting:,} texts are not decided yet; vMER leaves them out.")
+    limits.extend(undecided(study.examples[shown]))
     return Section(
         "panel",
         TITLE,
@@ -230,7 +229,8 @@ def _chart(study: Study, place: int, arm: str) -> Chart:
         f"panel-{place}",
         f"{arm}: a model that never changes beside the model of the loop",
         f"By round of {arm}: which share of the accepted examples fools the base version, which never changes, "
-        "and which share fooled the model that writers saw, with bands of the 95% intervals. If both move alike, writers changed.",
+        "and which share fooled the model that writers saw, with bands of the 95% intervals. If both move alike, "
+        "writers changed.",
         "panel-and-loop",
         {"transform": [{"filter": {"field": "arm", "equal": arm}}]}
         | lines(rounds(), share, by_series("model", "Model", names)),
