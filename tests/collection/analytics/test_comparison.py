@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import vl_convert
 
-from collection.analytics import comparison_section, cross_section, curves, panel
+from collection.analytics import comparison_section, cross_section, curves, panel, returns_section
 from collection.analytics.parts import afresh
 from collection.analytics.scores import standing
 from collection.analytics.sections import Options, Section, flat
 from collection.analytics.study import Study
+from collection.models import ReportPart
+from tests.collection.analytics.kept import Kept
 from tests.collection.analytics.studies_compare import ARMS, empty, study, with_table
 
 OPTIONS = Options(draws=200)
@@ -318,6 +320,18 @@ def test_every_chart_can_be_drawn(name: str) -> None:
         svg = vl_convert.vegalite_to_svg({**chart.spec, "data": {"values": values}, "width": 300})
         assert "<path" in svg
         assert chart.description
+
+
+def test_names_of_parts_fit_their_column_however_long_arms_are_called() -> None:
+    arms = {f"{kind[:3]}-{'x' * 26}": kind for kind in ARMS.values()}
+    given, parts = study(arms=arms, rounds=2), Kept()
+    for build in (comparison_section.section, returns_section.section, cross_section.section):
+        build(given, OPTIONS, parts)
+    longest = ReportPart._meta.get_field("name").max_length
+    assert longest is not None
+    assert max(map(len, parts.computed)) <= longest
+    # Of three arms three pairs, of which each has a part of its own.
+    assert sum(name.startswith("crossover") for name in parts.computed) == 3
 
 
 def test_errors_spared_of_an_arm_without_errors_are_missing_and_no_zero() -> None:
