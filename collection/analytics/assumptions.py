@@ -54,6 +54,8 @@ def _errors(study: Study, tested: Tested) -> dict[str, Any]:
     found: dict[str, Any] = {"test_rows": len(tested.gold)}
     if not tested.about_clusters:
         found["contexts"] = max(2, int(tested.clusters.max()) + 1)
+    elif len(tested.gold) < Design.contexts:
+        found["contexts"] = len(tested.gold)
     pair = _compared(study, tested)
     if not pair:
         return found
@@ -78,6 +80,9 @@ def _errors(study: Study, tested: Tested) -> dict[str, Any]:
         found["full_after"] = max(1, round(tested.trained[pair[1]].examples))
         if 0 < other < 1:
             found["reduction"] = 1 - other / rate
+    elif found.get("seed_correlation", 1.0) < Design.row_correlation:
+        # Nothing is known of two arms, but they agree no more than versions of one.
+        found["row_correlation"] = found["seed_correlation"]
     return found
 
 

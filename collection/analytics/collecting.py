@@ -11,7 +11,7 @@ from collection.analytics.clustered import FEWEST, Codes, Numbers, amount_per_ev
 from collection.analytics.collecting_charts import collecting_charts
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
-from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes
+from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes, undecided
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -102,16 +102,15 @@ def _fooling(group: Collected) -> dict[str, Cell]:
     NLI", table 2), which says nothing of slots that never fooled."""
     if not group.shows_model:
         return {column.name: NO_MODEL for column in _FOOLING}
-    texts = group.judged
-    writers = texts["writer"].to_numpy()
-    fooling, validated = (texts[name].to_numpy(dtype=float) for name in ("fooling", "validated"))
+    texts, decided = group.judged, group.judged_and_decided
+    fooling, validated = texts["fooling"].to_numpy(dtype=float), decided["validated"].to_numpy(dtype=float)
     kept = texts[texts["validated"]]
     return {
         "judged": len(texts),
-        "mer": share(fooling, writers, "writer"),
-        "vmer": share(validated, writers, "writer"),
+        "mer": share(fooling, texts["writer"].to_numpy(), "writer"),
+        "vmer": share(validated, decided["writer"].to_numpy(), "writer"),
         "mer_wilson": wilson(int(fooling.sum()), len(texts)),
-        "vmer_wilson": wilson(int(validated.sum()), len(texts)),
+        "vmer_wilson": wilson(int(validated.sum()), len(decided)),
         "tries_spent": _tries_spent(group.attempts),
         "tries_of_fooling": _per_success(
             kept["tries"].to_numpy(float), np.ones(len(kept)), kept["writer"].to_numpy(), "validated fooling text"
@@ -184,7 +183,7 @@ def _trends(whole: list[Collected]) -> Table:
     )
     rows: list[Mapping[str, Cell]] = []
     for group in whole:
-        judged, decided = group.judged, group.texts[group.texts["state"] != "pending"]
+        judged, decided = group.judged_and_decided, group.decided
         rejected = decided["state"] == "rejected"
         rows.append(
             {
@@ -256,6 +255,7 @@ def _limits(study: Study, texts: pd.DataFrame) -> Iterator[str]:
     if hidden:
         yield f"No model is shown in the arm {', '.join(hidden)}: nothing can be said about fooling there."
     shown = texts["arm"].map({arm: study.shows_model(arm) for arm in study.arms}).to_numpy(dtype=bool)
+    yield from undecided(texts)
     unjudged = int((shown & ~texts["judged"]).sum())
     if unjudged:
         yield f"{unjudged:,} texts have no verdict of a model; figures about fooling leave them out."

@@ -144,6 +144,6 @@ def overtaking(pair: Pair, options: Options, parts: Parts) -> Crossover:
     if len(pair.rounds) < 2:
         return Crossover(0, missing(len(pair.rounds), "it takes two rounds to see one overtake the other"), None)
     answers = tested.predicted[units] == tested.gold
-    key = digest("2", answers, tested.clusters, tested.group[units], pair.rounds, options)
-    stored = parts(f"crossover {tested.place} {pair.name}", key, compute)
+    key = digest("3", pair.name, answers, tested.clusters, tested.group[units], pair.rounds, options)
+    stored = parts(f"crossover-{tested.slug}", key, compute)
     return Crossover(stored["overtakes"], Estimate(*stored["figure"]), stored["share"])

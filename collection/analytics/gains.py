@@ -10,7 +10,7 @@ from collection.analytics.fits import Floats
 from collection.analytics.metrics import Estimate, missing
 
 WINDOW = 5
-UNMOVED = "every draw gave the same, so chance cannot be told: the interval has no width"
+UNMOVED = "every draw gave the same, so chance cannot be told"
 
 
 def slopes(spent: Floats, window: int = WINDOW) -> Floats:
@@ -33,6 +33,7 @@ def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = 
 
     ``spent`` and ``errors`` are [rounds], ``draws`` [draws, rounds] of errors; rounds go together within a draw, so
     what they share (the same test rows) cancels. ``n`` counts the rounds of the window. ``spent`` may be NaN.
+    Where no draw differs there is no interval: without width it would make any gain look sure.
     """
     if not np.isfinite(spent).all():
         return [missing(0, f"the {what} are not known for every round")] * len(spent)
@@ -43,12 +44,14 @@ def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = 
     found = []
     for index, row in enumerate(weights):
         count = min(index + 1, WINDOW)
+        value, ends = float(values[index]), (float(low[index]), float(high[index]))
         if not row.any():
             found.append(missing(0, f"a gain needs two rounds with different {what}"))
+        elif ends[0] == ends[1]:
+            found.append(Estimate(count, value, None, None, limit=UNMOVED))
         else:
             method = f"least-squares slope over {count} rounds, percentile bootstrap"
-            limit = UNMOVED if low[index] == high[index] else ""
-            found.append(Estimate(count, float(values[index]), float(low[index]), float(high[index]), method, limit))
+            found.append(Estimate(count, value, *ends, method))
     return found
 
 

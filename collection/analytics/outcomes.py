@@ -33,6 +33,16 @@ class Collected:
         """The texts with a verdict."""
         return self.texts[self.texts["judged"]]
 
+    @property
+    def decided(self) -> pd.DataFrame:
+        """The texts that validators have decided on."""
+        return self.texts[self.texts["state"] != "pending"]
+
+    @property
+    def judged_and_decided(self) -> pd.DataFrame:
+        """The texts that vMER is a share of: one that waits has not failed."""
+        return self.judged[self.judged["state"] != "pending"]
+
 
 def texts_with_outcomes(study: Study) -> pd.DataFrame:
     """:func:`effort_of_texts` with ``state``, ``tries`` and ``submitted_at``.
@@ -49,6 +59,13 @@ def texts_with_outcomes(study: Study) -> pd.DataFrame:
     texts["fooling"] = texts["judged"] & texts["fooled"].fillna(False).to_numpy(dtype=bool)
     texts["validated"] = texts["fooling"] & texts["accepted"]
     return texts
+
+
+def undecided(texts: pd.DataFrame) -> Iterator[str]:
+    """The limit that tells how many of the texts, which have a ``state``, wait for validators; none if none does."""
+    waiting = int((texts["state"] == "pending").sum())
+    if waiting:
+        yield f"{waiting:,} texts are not decided yet; vMER, its trends and comparisons of writers leave them out."
 
 
 def collected(study: Study, texts: pd.DataFrame, *, by_round: bool) -> Iterator[Collected]:

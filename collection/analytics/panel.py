@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from collection.analytics.cross import Cell as Crossed
 from collection.analytics.cross import crossed
 from collection.analytics.cross_section import model_name
 from collection.analytics.metrics import Estimate
+from collection.analytics.outcomes import undecided
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import points, sure_sign
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
@@ -26,7 +27,8 @@ _FEWEST = 3  # rounds: a line through two points has a slope, but says nothing o
 
 @dataclass(frozen=True)
 class Trends:
-    """Change a round in an arm: of the loop's vMER, of the base version's error, and of the first less the second."""
+    """Change a round in an arm: of the share of the base version's rows that fooled the model shown, of the base
+    version's error, and of the first less the second."""
 
     arm: str
     rounds: int
@@ -45,8 +47,13 @@ def members(found: Sequence[Crossed]) -> list[Crossed]:
 
 
 def rates(study: Study, arm: str) -> tuple[list[int], Rates] | None:
-    """For each round of an arm on whose accepted examples the base version was scored: the base version's error and
-    the loop's vMER (validated fooled over collected), as groups 2i and 2i + 1. None if there is no such round."""
+    """For each round of an arm on whose accepted examples the base version was scored, as groups 3i, 3i + 1, 3i + 2:
+    the base version's error, the share of the same examples that fooled the model shown, and vMER (validated fooled
+    over decided). Where a model is shown, all of texts with its verdict. None if there is no such round.
+
+    vMER falls with the share of texts that are accepted, of which the base version's error, over accepted ones, knows
+    nothing: the two cannot be held against each other.
+    """
     bases = set(study.versions.loc[study.versions["role"] == "base", "version"])
     wrong: dict[str, float] = {}
     label_of = dict(zip(study.examples["key"], study.examples["label"], strict=True))
@@ -55,22 +62,24 @@ def rates(study: Study, arm: str) -> tuple[list[int], Rates] | None:
         for key, said in zip(keys, np.asarray(predicted).tolist(), strict=True):
             wrong[key] = float(study.labels[said] != label_of.get(key))
     own = study.examples[study.examples["arm"] == arm]
-    error = own["key"].map(wrong).where(own["state"] == "accepted").to_numpy(dtype=float)
-    known = ~np.isnan(error)
+    accepted, decided = ((own["state"] == "accepted").to_numpy(), (own["state"] != "pending").to_numpy())
+    judged = own["fooled"].notna().to_numpy(dtype=bool) | (not study.shows_model(arm))
+    error = own["key"].map(wrong).to_numpy(dtype=float)
+    known = ~np.isnan(error) & accepted & judged
     numbers = sorted(set(own["round"].to_numpy()[known].tolist()))
     if not numbers:
         return None
-    fooled = (own["fooled"].fillna(False).to_numpy(dtype=bool) & (own["state"] == "accepted").to_numpy()).astype(float)
+    fooled = own["fooled"].fillna(False).to_numpy(dtype=bool) & accepted
     clusters, limit = cluster_indices(own["context"].to_numpy())
     of_round = own["round"].to_numpy() == np.array(numbers)[:, None]
-    hits = np.stack([np.where(known, np.nan_to_num(error), 0) * of_round, fooled * of_round], axis=1)
-    rows = np.stack([known & of_round, of_round], axis=1).astype(float)
-    shape = (2 * len(numbers), -1)
+    hits = np.stack([known * np.nan_to_num(error) * of_round, fooled & known & of_round, fooled & of_round], axis=1)
+    rows = np.stack([known & of_round, known & of_round, decided & judged & of_round], axis=1).astype(float)
+    shape = (3 * len(numbers), -1)
     sums, totals = (cluster_sums(item.reshape(shape), clusters) for item in (hits, rows))
     if ((totals > 0).sum(axis=1) < 2).any():
         limit = "a round has but one context: rows are taken as independent"
         sums, totals = hits.reshape(shape), rows.reshape(shape)
-    return numbers, ratios(sums, totals, np.arange(2 * len(numbers)), limit)
+    return numbers, ratios(sums, totals, np.arange(3 * len(numbers)), limit)
 
 
 def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Trends | None:
@@ -79,8 +88,8 @@ def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Tren
         return None
     centred = np.array(numbers, dtype=float) - np.mean(numbers)
     slope = centred / (centred**2).sum()
-    panel, loop = np.zeros(2 * len(numbers)), np.zeros(2 * len(numbers))
-    panel[0::2], loop[1::2] = slope, slope
+    panel, loop = np.zeros(3 * len(numbers)), np.zeros(3 * len(numbers))
+    panel[0::3], loop[1::3] = slope, slope
     frozen, _ = contrast(found, panel)
     if not study.shows_model(arm):
         return Trends(arm, len(numbers), None, frozen, None)
@@ -88,7 +97,7 @@ def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Tren
 
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
-    """The section "panel": errors of versions that never change, and their trend beside that of the loop's vMER."""
+    """The section "panel": errors of versions that never change, and their trend beside that of the loop's models."""
     frozen = members(crossed(study, parts))
     by_arm = {arm: made for arm in study.arms if (made := rates(study, arm)) is not None}
     if not by_arm:
@@ -101,6 +110,8 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         for arm in by_arm
         if arm not in {item.arm for item in found}
     ]
+    shown = study.examples["arm"].isin([arm for arm in by_arm if study.shows_model(arm)])
+    limits.extend(undecided(study.examples[shown]))
     return Section(
         "panel",
         TITLE,
@@ -125,19 +136,21 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
 
 
 _VMER = (
-    "The base version's figure is its share of errors on the round's accepted examples. The loop's is vMER: examples "
-    "that fooled the model shown and that validators confirmed, over all that were collected."
+    "The base version's figure is its share of errors on the round's accepted examples, the loop's is the share of the "
+    "same examples that fooled the model shown. vMER is examples that fooled the model shown and that validators "
+    "confirmed, over all that are decided: it changes with the share that is accepted too, so no trend is taken of it."
 )
 _BESIDE = (
     Column("arm", "Arm"),
     Column("round", "Round"),
     Column("model", "Model"),
-    Column("share", "Fooled", "share"),
+    Column("share", "Fooled, of the accepted", "share"),
+    Column("vmer", "vMER, of all that are decided", "share"),
 )
 _TRENDS = (
     Column("arm", "Arm"),
     Column("rounds", "Rounds"),
-    Column("loop", "vMER of the loop, change a round", "share"),
+    Column("loop", "Share of the same examples that fooled the model of the loop, change a round", "share"),
     Column("panel", "Error of the base version, change a round", "share"),
     Column("difference", "First less second", "share"),
 )
@@ -150,14 +163,14 @@ _PANEL = (
 )
 
 
-def _beside_rows(study: Study, by_arm: dict[str, tuple[list[int], Rates]]) -> list[dict[str, Cell]]:
-    return [
-        {"arm": arm, "round": number, "model": model, "share": level(found, 2 * place + side)}
-        for arm, (numbers, found) in by_arm.items()
-        for place, number in enumerate(numbers)
-        for side, model in enumerate((_FROZEN, _LOOP))
-        if side == 0 or study.shows_model(arm)
-    ]
+def _beside_rows(study: Study, by_arm: dict[str, tuple[list[int], Rates]]) -> Iterator[dict[str, Cell]]:
+    for arm, (numbers, found) in by_arm.items():
+        for place, number in enumerate(numbers):
+            of_round: dict[str, Cell] = {"arm": arm, "round": number}
+            yield of_round | {"model": _FROZEN, "share": level(found, 3 * place)}
+            if study.shows_model(arm):
+                vmer = level(found, 3 * place + 2)
+                yield of_round | {"model": _LOOP, "share": level(found, 3 * place + 1), "vmer": vmer}
 
 
 def _trend_row(item: Trends) -> dict[str, Cell]:
@@ -198,9 +211,9 @@ def _finding(study: Study, item: Trends) -> str:
     if item.loop is None or item.difference is None:
         return f"{start}. No model was shown there, so this is a change of writers alone."
     if study.arms[item.arm] == "static":
-        return f"{start}. The loop of {item.arm} held that same model, so any change of its vMER is one of writers."
+        return f"{start}. The loop of {item.arm} held that same model, so any change is one of writers."
     loop = {1: "rose", 0: "may have stayed the same", -1: "fell"}[sure_sign(item.loop)]
-    beside = f"the vMER of the loop {loop} ({points(item.loop)} a round)"
+    beside = f"the share of the same texts that fooled the model of the loop {loop} ({points(item.loop)} a round)"
     apart = sure_sign(item.difference)
     if apart == 0:
         return f"{start}; {beside}. We cannot tell a change of the models from a change of the writers."
@@ -211,12 +224,13 @@ def _finding(study: Study, item: Trends) -> str:
 
 def _chart(study: Study, place: int, arm: str) -> Chart:
     names = [_FROZEN, _LOOP] if study.shows_model(arm) else [_FROZEN]
-    share = axis("share", "Share of examples that fool the model", share=True)
+    share = axis("share", "Share of accepted examples that fool the model", share=True)
     return Chart(
         f"panel-{place}",
         f"{arm}: a model that never changes beside the model of the loop",
-        f"By round of {arm}: which share of the examples fools the base version, which never changes, and which share "
-        "fools the model that writers saw, with bands of the 95% intervals. If both move alike, writers changed.",
+        f"By round of {arm}: which share of the accepted examples fools the base version, which never changes, "
+        "and which share fooled the model that writers saw, with bands of the 95% intervals. If both move alike, "
+        "writers changed.",
         "panel-and-loop",
         {"transform": [{"filter": {"field": "arm", "equal": arm}}]}
         | lines(rounds(), share, by_series("model", "Model", names)),

@@ -23,6 +23,7 @@ from collection.analytics.gains import UNMOVED, gains
 from collection.analytics.metrics import Estimate, missing, untold
 
 _PER = 100.0
+_NO_WIDTH = f"{UNMOVED}: the interval has no width"
 _BY_REFITS = "percentile bootstrap of the fits"
 _BY_PROFILE = "profile likelihood over both curves, calibrated by simulation"
 # An interval that reaches this near to the last error says no more than that errors will not grow.
@@ -118,10 +119,12 @@ def returns_of(
             back_test=tuple(back_test(n, errors, draws, held_out, random, ahead)),
             targets=tuple((error, _reach(error, point, refits, n, floor)) for error in targets),
         )
+    # Scatter about the curve says nothing of what other test rows would have shown.
+    moved = found.draws if np.ptp(draws, axis=0).any() else draws
     return Returns(
         errors=tuple(_percentiles(errors, found.draws, len(n), "percentile bootstrap over contexts and seeds")),
-        gains=tuple(gains(n, errors, found.draws, _PER)),
-        hourly_gains=tuple(gains(hours, errors, found.draws, 1.0, "hours")),
+        gains=tuple(gains(n, errors, moved, _PER)),
+        hourly_gains=tuple(gains(hours, errors, moved, 1.0, "hours")),
         floor=floor,
         fitted=fitted,
     )
@@ -165,4 +168,4 @@ def _percentiles(values: Floats, drawn: Floats, n: int, method: str) -> list[Est
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     low, high = np.minimum(low, values), np.maximum(high, values)
     ends = zip(values.tolist(), low.tolist(), high.tolist(), strict=True)
-    return [Estimate(n, *found, method, UNMOVED if found[1] == found[2] else "") for found in ends]
+    return [Estimate(n, *found, method, _NO_WIDTH if found[1] == found[2] else "") for found in ends]

@@ -60,6 +60,9 @@ def intraclass_correlation(happened: Numbers, writers: Codes, rounds: Codes) -> 
     if within <= 1e-12:
         return missing(people, "the texts of each writer had all the same outcome in a round")
     ratio, size = between / rank / within, float(roots[kept].mean())
+    # Who shares a round wrote one text in it, so the correlation rests on another round and can be 0 over 0.
+    if size - 1 <= 1e-6:
+        return missing(people, "hardly any writer wrote two texts in a round")
 
     def correlation(by: float) -> float:
         return float(np.clip((ratio / by - 1) / (ratio / by + size - 1), 0, 1))

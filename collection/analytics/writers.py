@@ -13,7 +13,7 @@ from collection.analytics.clustered import median, share
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
 from collection.analytics.naming import WRITERS, busiest_first
-from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes
+from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes, undecided
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -45,8 +45,8 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         title="Writers, and how much hangs on single ones",
         findings=(*_spread(concentration), *differ),
         tables=(concentration, effects, people),
-        charts=tuple(_funnel_chart(group.arm) for group in arms if not group.judged.empty),
-        limits=tuple(_limits(arms)),
+        charts=tuple(_funnel_chart(group.arm) for group in arms if not group.judged_and_decided.empty),
+        limits=(*_limits(arms), *undecided(texts)),
         gist=differ,
     )
 
@@ -91,13 +91,12 @@ def _effects(arms: list[Collected]) -> Table:
     )
     rows = []
     for group in arms:
-        decided = group.texts[group.texts["state"] != "pending"]
-        row: dict[str, Cell] = {"arm": group.arm, "accepted_icc": _correlation(decided, "accepted")}
+        row: dict[str, Cell] = {"arm": group.arm, "accepted_icc": _correlation(group.decided, "accepted")}
         if not group.shows_model:
             row |= dict.fromkeys(("fooling_icc", "vmer", "lowest", "highest", "practice"), NO_MODEL)
         else:
-            judged = group.judged
-            row |= {"fooling_icc": _correlation(judged, "validated"), "practice": _practice(judged)}
+            judged = group.judged_and_decided
+            row |= {"fooling_icc": _correlation(judged, "validated"), "practice": _practice(group.judged)}
             row |= {"vmer": share(judged["validated"].to_numpy(float), judged["writer"].to_numpy(), "writer")}
             row |= _influence(judged)
         rows.append(row)
@@ -117,13 +116,15 @@ def _correlation(texts: pd.DataFrame, column: str) -> Estimate:
 
 
 def _practice(judged: pd.DataFrame) -> Estimate:
-    """In the order of submission; a writer's texts are counted over all rounds of the arm."""
+    """In the order of submission; a writer's texts are counted over all rounds of the arm, undecided ones too."""
     ordered = judged.sort_values(["submitted_at", "key"])
+    ordered = ordered.assign(ordinal=ordered.groupby("writer").cumcount() + 1)
+    decided = ordered[ordered["state"] != "pending"]
     return practice(
-        ordered["validated"].to_numpy(dtype=float),
-        ordered.groupby("writer").cumcount().to_numpy(dtype=float) + 1,
-        ordered["writer"].to_numpy(),
-        ordered.groupby(["writer", "round"]).ngroup().to_numpy(),
+        decided["validated"].to_numpy(dtype=float),
+        decided["ordinal"].to_numpy(dtype=float),
+        decided["writer"].to_numpy(),
+        decided.groupby(["writer", "round"]).ngroup().to_numpy(),
     )
 
 
@@ -150,7 +151,7 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
         Column("arm", "Arm"),
         Column("texts", "Collected texts", "examples"),
         Column("accepted", "Accepted", "share"),
-        Column("judged", "Texts with a verdict", "examples"),
+        Column("judged", "Texts with a verdict, decided", "examples"),
         Column("vmer", "Validated fooling (vMER)", "share"),
         Column("standing", "Validated fooling, compared"),
         Column("arm_vmer", "vMER of the arm", "share"),
@@ -162,19 +163,20 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
     votes, nobody = _label_votes(study, texts), pd.DataFrame({"text": [], "agrees": []}, dtype=int)
     rows: list[Mapping[str, Cell]] = []
     for group in arms:
-        of_arm = float(group.judged["validated"].mean()) if not group.judged.empty else None
+        counted = group.judged_and_decided
+        of_arm = float(counted["validated"].mean()) if not counted.empty else None
         for writer, own in group.texts.groupby("writer"):
             on_own = votes.get((group.arm, writer), nobody)
-            judged = own[own["judged"]]
+            decided = own[own["state"] != "pending"]
             row: dict[str, Cell] = {
                 "writer": str(own["name"].iloc[0]),
                 "arm": group.arm,
                 "texts": len(own),
-                "accepted": wilson(int(own["accepted"].sum()), len(own)),
+                "accepted": wilson(int(decided["accepted"].sum()), len(decided)),
                 "seconds": median(own["writing_seconds"].to_numpy(dtype=float)),
                 "agreed": share(on_own["agrees"].to_numpy(dtype=float), on_own["text"].to_numpy(), "text"),
             }
-            rows.append(row | _compared(judged, of_arm, group.shows_model))
+            rows.append(row | _compared(decided[decided["judged"]], of_arm, group.shows_model))
     method = (
         "Shares of texts: Wilson, which takes a writer's texts as independent. Votes: clustered by text (CR2, Wilson). "
         "Times: median, interval between order statistics (Conover 1999). What chance explains: binomial limits in "

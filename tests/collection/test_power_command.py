@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from collection.analytics.power import Design
 from collection.analytics.sections import Column, Section, Table
+from collection.analytics.study import Study
+from collection.management.commands import power
 from collection.printing import markdown_of
 from tests import factories
 
@@ -44,6 +47,17 @@ def test_an_experiment_says_what_else_is_assumed_and_what_is_stated_goes_before_
 def test_what_is_wrong_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         call_command("power", **options)
+
+
+def test_an_experiment_that_gives_no_design_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.running()
+
+    def refused(study: Study) -> Design:
+        return Design(contexts=10, test_rows=5)
+
+    monkeypatch.setattr(power, "assumptions_of", refused)
+    with pytest.raises(CommandError, match=r"^contexts: Must not be more than the rows"):
+        call_command("power", like="study")
 
 
 def test_a_cell_cannot_break_its_table() -> None:

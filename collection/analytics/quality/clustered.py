@@ -14,6 +14,8 @@ from collection.analytics.metrics import Estimate, missing
 
 Floats = NDArray[np.float64]
 _UNKNOWN = "all examples are of one writer and one context, so nothing tells how far others would differ"
+_ALIKE = "all are alike in this: nothing tells how far others would differ"
+_NOTHING = 1e-24  # below it, at the figure's own scale, a variance is what sums of floating-point numbers leave behind
 
 
 def mean(values: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there are no examples") -> Estimate:
@@ -21,7 +23,7 @@ def mean(values: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there
 
     The interval is Student's t with cluster-robust variance: over one clustering as in Liang & Zeger (1986), over two
     as in Cameron, Gelbach & Miller (2011, "Robust inference with multiway clustering"), with one degree of freedom
-    less than the fewest clusters. ``nothing`` says why there may be no values.
+    less than the fewest clusters. Where no cluster differs there is none. ``nothing`` says why there may be no values.
     """
     known, codes = _known(values, clusters)
     if len(known) == 0:
@@ -53,7 +55,11 @@ def share(hits: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there 
 
 
 def difference(hits: ArrayLike, of: ArrayLike, clusters: Sequence[ArrayLike]) -> Estimate:
-    """The share among the rows in ``of`` (flags) less the share among the others, as in ``mean``."""
+    """The share among the rows in ``of`` (flags) less the share among the others, as in ``mean``.
+
+    Where each is 0 or 1 rows show no spread, and the interval is from the two shares' own limits by Newcombe's hybrid
+    method (1998, Stat. Med. 17, "Interval estimation for the difference between independent proportions", method 10).
+    """
     known, codes = _known(hits, [of, *clusters])
     inside, codes = codes[0].astype(bool), codes[1:]
     if not inside.any() or inside.all():
@@ -62,6 +68,8 @@ def difference(hits: ArrayLike, of: ArrayLike, clusters: Sequence[ArrayLike]) ->
     influence = np.where(inside, (known - one) / inside.sum(), -(known - other) / (~inside).sum())
     if one == other and one in (0.0, 1.0):
         return Estimate(len(known), 0.0, None, None, limit="all examples are alike in this")
+    if {one, other} == {0.0, 1.0}:
+        return _hybrid(*(share(known[side], [item[side] for item in codes]) for side in (inside, ~inside)))
     return from_influence(one - other, len(known), influence, codes, bounds=(-1.0, 1.0))
 
 
@@ -76,6 +84,8 @@ def from_influence(
     variance, freedom = _variance(influence, codes)
     if freedom < 1:
         return Estimate(n, value, None, None, limit=_UNKNOWN)
+    if variance <= _NOTHING * max(1.0, value**2):
+        return Estimate(n, value, None, None, limit=_ALIKE)
     half = float(student.ppf(0.975, freedom)) * variance**0.5
     return Estimate(n, value, max(bounds[0], value - half), min(bounds[1], value + half), f"t, {_names(codes)}")
 
@@ -86,6 +96,8 @@ def jackknife(n: int, value: float, without: Floats) -> Estimate:
     if count < 2:
         return Estimate(n, value, None, None, limit=_UNKNOWN)
     variance = (count - 1) / count * float(((without - without.mean()) ** 2).sum())
+    if variance <= _NOTHING * max(1.0, value**2):
+        return Estimate(n, value, None, None, limit=_ALIKE)
     half = float(student.ppf(0.975, count - 1)) * variance**0.5
     return Estimate(n, value, max(0.0, value - half), value + half, f"jackknife over {count} clusters")
 
@@ -96,6 +108,19 @@ def clearly_apart(one: Estimate, other: Estimate) -> bool:
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.low > other.high or other.low > one.high
+
+
+def _hybrid(one: Estimate, other: Estimate) -> Estimate:
+    """The difference of two shares of different rows, by squaring and adding the distances to their limits."""
+    n = one.n + other.n
+    assert one.value is not None
+    assert other.value is not None
+    value = one.value - other.value
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Estimate(n, value, None, None, limit=_ALIKE)
+    low = value - float(np.hypot(one.value - one.low, other.high - other.value))
+    high = value + float(np.hypot(one.high - one.value, other.value - other.low))
+    return Estimate(n, value, max(-1.0, low), min(1.0, high), "Newcombe's hybrid of Wilson's limits", one.limit)
 
 
 def _known(values: ArrayLike, clusters: Sequence[ArrayLike]) -> tuple[Floats, list[NDArray[np.int64]]]:

@@ -36,10 +36,10 @@ class Command(BaseCommand):
             raise CommandError("simulations: must be from 100 to 100,000")
         if not 0 <= options["seed"] < 2**32:
             raise CommandError("seed: must be from 0 to 4,294,967,295")
-        start = Design() if options["like"] is None else self._like(options["like"])
         stated = {name: options[name] for name in TITLES if options[name] is not None}
-        estimated = tuple(name for name in start.estimated if name not in stated)
         try:
+            start = Design() if options["like"] is None else self._like(options["like"])
+            estimated = tuple(name for name in start.estimated if name not in stated)
             design = dataclasses.replace(start, **stated, estimated=estimated)
         except DesignError as error:
             raise CommandError(str(error)) from None

@@ -163,6 +163,54 @@ def test_figures_of_collecting_are_those_counted_by_hand() -> None:
     assert _figure(spent["cost_per_validated"]).value == pytest.approx(150)
 
 
+def _open_round() -> tuple[Study, Study]:
+    """A study whose last round is still being validated, and the same without the texts that wait."""
+    study = collected_study(rounds=4, texts=80, writers=6, wrong=0.0, votes=1)
+    waits = (study.examples["round"] == 4) & (np.arange(len(study.examples)) % 3 > 0)
+    examples = study.examples.assign(state=study.examples["state"].mask(waits, "pending"))
+    return dataclasses.replace(study, examples=examples), dataclasses.replace(study, examples=examples[~waits])
+
+
+def test_texts_that_are_not_decided_are_no_failures_of_the_writers() -> None:
+    waiting, decided = _open_round()
+    sections = [
+        (collecting.section(item, Options(), afresh), writers.section(item, Options(), afresh))
+        for item in (waiting, decided)
+    ]
+    (fooling, effects), (expected_fooling, expected_effects) = sections
+    for name in ("collection-fooling", "collection-fooling-by-round"):
+        for row, expected in zip(_rows(fooling, name), _rows(expected_fooling, name), strict=True):
+            assert [row[column] for column in ("vmer", "vmer_wilson")] == [
+                expected[column] for column in ("vmer", "vmer_wilson")
+            ]
+    shown = _rows(fooling, "collection-fooling")[1]
+    assert _figure(shown["mer"]).n == shown["judged"] == 320
+    assert _figure(shown["vmer"]).n < 320
+    assert _rows(fooling, "collection-trends") == _rows(expected_fooling, "collection-trends")
+    for row, expected in zip(
+        _rows(effects, "writers-effects"), _rows(expected_effects, "writers-effects"), strict=True
+    ):
+        # What waits was written all the same: it is practice for what came after.
+        assert _figure(row.pop("practice")).n == _figure(expected.pop("practice")).n
+        assert row == expected
+    people, expected_people = (
+        {(row["arm"], row["writer"]): row for row in _rows(item, "writers-people")}
+        for item in (effects, expected_effects)
+    )
+    for key, row in people.items():
+        for column in ("accepted", "judged", "vmer", "standing", "arm_vmer", "usual_low", "usual_high"):
+            assert row.get(column) == expected_people[key].get(column)
+
+
+def test_how_many_texts_wait_for_a_decision_is_told() -> None:
+    waiting, decided = _open_round()
+    many = int((waiting.examples["state"] == "pending").sum())
+    told = f"{many} texts are not decided yet; vMER, its trends and comparisons of writers leave them out."
+    for build in (collecting.section, writers.section):
+        assert told in build(waiting, Options(), afresh).limits
+        assert not any("not decided" in limit for limit in build(decided, Options(), afresh).limits)
+
+
 def test_an_arm_without_a_model_has_no_fooling_and_yet_a_price() -> None:
     section = collecting.section(STUDIES["usual"], Options(), afresh)
     fooling = next(row for row in _rows(section, "collection-fooling") if row["arm"] == "plain")

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import vl_convert
 
-from collection.analytics import comparison_section, cross_section, curves, panel
+from collection.analytics import comparison_section, cross_section, curves, panel, returns_section
 from collection.analytics.parts import afresh
 from collection.analytics.scores import standing
 from collection.analytics.sections import Options, Section, flat
 from collection.analytics.study import Study
+from collection.models import ReportPart
+from tests.collection.analytics.kept import Kept
 from tests.collection.analytics.studies_compare import ARMS, empty, study, with_table
 
 OPTIONS = Options(draws=200)
@@ -253,7 +255,58 @@ def test_the_panel_tells_better_models_from_other_writers() -> None:
     beside = [row for row in rows(found, "panel-and-loop") if row["arm"] == "dynamic" and row["round"] == 1]
     own = examples[(examples["arm"] == "dynamic") & (examples["round"] == 1)]
     confirmed = int((own["fooled"].astype(bool) & (own["state"] == "accepted")).sum())
-    assert beside[1]["share"].value == pytest.approx(confirmed / 300)
+    assert beside[1]["vmer"].value == pytest.approx(confirmed / 300)
+    accepted = own[own["state"] == "accepted"]
+    assert beside[1]["share"].value == pytest.approx(confirmed / len(accepted))
+    assert beside[0]["share"].n == beside[1]["share"].n == len(accepted)
+    assert "vmer" not in beside[0]
+
+
+def _with_states(given: Study, accepted: Callable[[int], float], other: str = "rejected") -> Study:
+    """The study with so many of the texts of each round accepted, whatever they did to the model."""
+    chance = given.examples["round"].map(accepted).to_numpy(dtype=float)
+    kept = np.random.default_rng(4).random(len(chance)) < chance
+    before = set(given.examples.loc[given.examples["state"] == "accepted", "key"])
+    state = np.where(kept & given.examples["key"].isin(before).to_numpy(), "accepted", other)
+    return with_table(given, "examples", given.examples.assign(state=state))
+
+
+def test_a_falling_share_of_accepted_texts_does_not_pass_for_models_that_are_harder_to_fool() -> None:
+    found = made("panel", _with_states(study(rounds=6, quota=300, contexts=30), lambda number: 1 - 0.13 * number))
+    trend = next(row for row in rows(found, "panel-trend") if row["arm"] == "dynamic")
+    assert trend["loop"].low < 0 < trend["loop"].high
+    assert trend["difference"].low < 0 < trend["difference"].high
+    own = [sentence for sentence in found.findings if "In dynamic" in sentence]
+    assert "We cannot tell a change of the models" in own[0]
+    vmer = [row["vmer"].value for row in rows(found, "panel-and-loop") if row["arm"] == "dynamic" and "vmer" in row]
+    assert vmer[-1] < vmer[0] / 2
+
+
+def test_where_the_loop_holds_the_base_version_nothing_lies_between_the_two() -> None:
+    given = _with_states(study(rounds=4), lambda number: 1 - 0.2 * number)
+    scores = given.round_scores[given.round_scores["version"] == "base"]
+    said = {
+        key: given.labels[label]
+        for keys, predicted in zip(scores["examples"], scores["predicted"], strict=True)
+        for key, label in zip(keys, predicted.tolist(), strict=True)
+    }
+    static = given.examples["arm"] == "static"
+    fooled = given.examples["key"].map(said) != given.examples["label"]
+    shown = with_table(given, "examples", given.examples.assign(fooled=given.examples["fooled"].where(~static, fooled)))
+    trend = next(row for row in rows(made("panel", shown), "panel-trend") if row["arm"] == "static")
+    assert trend["difference"].value == pytest.approx(0, abs=1e-12)
+    assert trend["loop"].value == pytest.approx(trend["panel"].value)
+
+
+def test_the_vmer_beside_the_panel_leaves_out_texts_that_are_not_decided() -> None:
+    given = study(rounds=3)
+    waiting = _with_states(given, lambda number: 0.6, "pending")
+    decided = with_table(given, "examples", waiting.examples[waiting.examples["state"] == "accepted"])
+    first, second = (
+        [row.get("vmer") for row in rows(made("panel", item), "panel-and-loop")] for item in (waiting, decided)
+    )
+    assert first == second
+    assert any("texts are not decided yet; vMER" in limit for limit in made("panel", waiting).limits)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -267,6 +320,18 @@ def test_every_chart_can_be_drawn(name: str) -> None:
         svg = vl_convert.vegalite_to_svg({**chart.spec, "data": {"values": values}, "width": 300})
         assert "<path" in svg
         assert chart.description
+
+
+def test_names_of_parts_fit_their_column_however_long_arms_are_called() -> None:
+    arms = {f"{kind[:3]}-{'x' * 26}": kind for kind in ARMS.values()}
+    given, parts = study(arms=arms, rounds=2), Kept()
+    for build in (comparison_section.section, returns_section.section, cross_section.section):
+        build(given, OPTIONS, parts)
+    longest = ReportPart._meta.get_field("name").max_length
+    assert longest is not None
+    assert max(map(len, parts.computed)) <= longest
+    # Of three arms three pairs, of which each has a part of its own.
+    assert sum(name.startswith("crossover") for name in parts.computed) == 3
 
 
 def test_errors_spared_of_an_arm_without_errors_are_missing_and_no_zero() -> None:

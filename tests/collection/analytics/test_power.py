@@ -13,7 +13,7 @@ from statsmodels.stats.power import TTestPower
 from collection.analytics.assumptions import assumptions_of, intra_cluster_correlation
 from collection.analytics.power import ENOUGH, GRIDS, LARGEST, Design, DesignError, simulate, smallest, varied
 from collection.analytics.power_section import plan_section
-from collection.analytics.study import table
+from collection.analytics.study import Study, table
 from tests.collection.analytics.studies_returns import curved_study
 
 
@@ -169,3 +169,44 @@ def test_a_study_that_says_nothing_gives_the_defaults() -> None:
         curved_study(rounds=2, seconds=float("nan"), wrong=lambda arm, number: 0.0),
     ):
         assert assumptions_of(bare).base_error > 0
+
+
+def _seeds_agree(agreement: float, *, arms: tuple[str, ...], skip: tuple[tuple[str, int], ...] = ()) -> Study:
+    """A study of one round or two whose seeds err on the same rows as often as by chance (0) or always (1)."""
+    study = curved_study(rounds=2, arms={arm: arm for arm in arms}, seeds=2, skip=skip)
+    random = np.random.default_rng(3)
+    gold = study.test_items["label"].map(study.labels.index).to_numpy()
+    wrong = random.random((len(study.evaluations), len(gold))) < 0.3
+    wrong[1::2] = np.where(random.random(len(gold)) < agreement, wrong[0::2], wrong[1::2])
+    predicted = [np.where(each, 1 - gold, gold) for each in wrong]
+    return dataclasses.replace(study, evaluations=study.evaluations.assign(predicted=predicted))
+
+
+@pytest.mark.parametrize(
+    ("arms", "skip"),
+    [
+        (("dynamic",), ()),
+        (("static", "dynamic"), (("static", 2), ("dynamic", 1))),
+    ],
+    ids=["one arm", "no common round"],
+)
+def test_seeds_that_agree_less_than_two_arms_are_assumed_to_lower_what_is_assumed_of_these(
+    arms: tuple[str, ...], skip: tuple[tuple[str, int], ...]
+) -> None:
+    found = assumptions_of(_seeds_agree(0.0, arms=arms, skip=skip))
+    assert found.seed_correlation < 0.2
+    assert found.row_correlation == found.seed_correlation
+    assert {"row_correlation", "seed_correlation"} <= set(found.estimated)
+    alike = assumptions_of(_seeds_agree(1.0, arms=arms, skip=skip))
+    assert alike.seed_correlation == pytest.approx(1)
+    assert alike.row_correlation == Design().row_correlation
+    assert "row_correlation" not in alike.estimated
+
+
+@pytest.mark.parametrize("rows", [2, 3, 40, 99])
+@pytest.mark.parametrize("contexts", [1, 2])
+def test_a_small_test_set_has_no_more_contexts_than_rows(rows: int, contexts: int) -> None:
+    found = assumptions_of(curved_study(rounds=2, rows=rows, contexts=contexts))
+    assert found.test_rows == rows
+    assert found.contexts == (2 if contexts == 2 else rows)
+    assert "contexts" in found.estimated

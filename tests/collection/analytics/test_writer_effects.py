@@ -94,6 +94,22 @@ def test_what_cannot_tell_writers_apart_has_a_limit(happened: list[int], writers
     assert found.limit
 
 
+@pytest.mark.parametrize("writers", [2, 3, 5, 7, 12])
+@pytest.mark.parametrize("outcome", [0.0, 1.0])
+@pytest.mark.parametrize("again", [(0.0, 1.0), (1.0, 0.0, 1.0)])
+def test_single_texts_beside_one_writer_s_several_do_not_tell_writers_apart(
+    writers: int, outcome: float, again: tuple[float, ...]
+) -> None:
+    happened = np.array([outcome] * writers + list(again))
+    found = intraclass_correlation(
+        happened,
+        np.array([*range(writers), *[0] * len(again)]),
+        np.array([0] * writers + [1] * len(again)),
+    )
+    assert (found.n, found.value, found.low) == (writers, None, None)
+    assert found.limit == "not enough data: hardly any writer wrote two texts in a round"
+
+
 def test_leaving_out_a_writer_is_the_share_of_the_others() -> None:
     happened, writers = np.array([1.0, 0, 1, 1, 0]), np.array([7, 7, 2, 2, 9])
     assert without_each(happened, writers).tolist() == pytest.approx([1 / 3, 2 / 3, 3 / 4])

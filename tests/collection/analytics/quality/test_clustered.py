@@ -102,6 +102,40 @@ def test_rows_that_are_all_alike_have_no_interval_of_their_difference() -> None:
     assert (found.value, found.low) == (0, None)
 
 
+def test_two_texts_against_two_are_no_sure_difference_however_far_apart() -> None:
+    found = difference([1, 1, 0, 0], np.array([1, 1, 0, 0]) == 1, [np.arange(4), np.arange(4)])
+    low, high = _interval(found)
+    assert (found.value, high) == (1.0, 1.0)
+    assert low < 0
+    assert "independent" in found.limit
+
+
+def test_shares_of_none_and_all_have_newcombe_s_interval() -> None:
+    hits, of = np.repeat([1, 0], [30, 40]), np.repeat([True, False], [30, 40])
+    low, high = _interval(difference(hits, of, [np.arange(70)]))
+    one, other = share(np.ones(30), [np.arange(30)]), share(np.zeros(40), [np.arange(40)])
+    assert low == pytest.approx(1 - ((1 - (one.low or 0)) ** 2 + (other.high or 0) ** 2) ** 0.5)
+    assert high == 1
+    assert low > 0
+    turned = difference(1 - hits, of, [np.arange(70)])
+    assert _interval(turned) == pytest.approx((-1, -low))
+
+
+def test_a_side_of_one_text_has_no_interval_of_its_difference() -> None:
+    found = difference([1, 0, 0], np.array([True, False, False]), [np.arange(3)])
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+    assert found.limit
+
+
+@pytest.mark.parametrize("value", [7.0, 0.1, 1 / 3])
+def test_what_is_alike_has_no_interval_and_is_not_apart_from_anything(value: float) -> None:
+    alike = mean(np.full(40, value), [np.arange(40) % 7, np.arange(40) % 5])
+    assert (alike.value, alike.low, alike.high) == (pytest.approx(value), None, None)
+    assert alike.limit.startswith("all are alike in this: ")
+    assert jackknife(40, value, np.full(7, value)).limit == alike.limit
+    assert not clearly_apart(alike, mean(np.full(40, value + 5), [np.arange(40)]))
+
+
 def test_nothing_and_a_single_cluster_are_said() -> None:
     assert mean([], [[]], "why").limit == "not enough data: why"
     assert share([np.nan], [["a"]]).value is None
