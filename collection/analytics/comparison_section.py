@@ -224,14 +224,15 @@ def _after(item: Compared, p_adjusted: Cell, count: int) -> list[str]:
 
 
 def _overtaken(pair: Pair, crossing: Crossover) -> list[str]:
-    if not crossing.overtakes or crossing.round.value is None:
+    """Who overtook whom, if the interval of the round lies within the common rounds: more than 95 of 100 draws then saw
+    it happen, and so few had it lead from the first or end behind."""
+    figure = crossing.round
+    if figure.value is None or figure.low is None or figure.high is None or figure.low <= pair.rounds[0]:
         return []
     ahead, behind = (pair.arm, pair.reference)[:: crossing.overtakes]
-    low, high = crossing.round.low, crossing.round.high
-    until = f"round {high:.0f}" if high is not None else "beyond the last round"
     return [
-        f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {crossing.round.value:.0f} on "
-        f"(95% interval: from round {low:.0f} to {until})."
+        f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {figure.value:.0f} on "
+        f"(95% interval: from round {figure.low:.0f} to round {figure.high:.0f})."
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -193,6 +193,34 @@ def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
     assert any(
         "errors of one model" in words for words in made("comparison", with_table(given, "test_sets", sets)).findings
     )
+
+
+def with_accuracy(given: Study, shares: Mapping[str, float]) -> Study:
+    """The study with versions that are right on these shares of test rows, 0.6 for the others."""
+    random = np.random.default_rng(0)
+    gold = given.test_items["label"].map(given.labels.index).to_numpy()
+    said = [
+        np.where(random.random(len(gold)) < shares.get(version, 0.6), gold, 1 - gold)
+        for version in given.evaluations["version"]
+    ]
+    return with_table(given, "evaluations", given.evaluations.assign(predicted=said))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_arms_with_the_same_true_curve_are_not_said_to_overtake(seed: int) -> None:
+    two = {"static": "static", "dynamic": "dynamic"}
+    found = made("comparison", study(arms=two, rounds=6, gains=dict.fromkeys(two, 0.03), seed=seed))
+    assert not any("stays ahead" in sentence for sentence in found.findings)
+
+
+def test_an_overtaking_whose_round_is_known_is_a_finding() -> None:
+    two = {"static": "static", "dynamic": "dynamic"}
+    ahead = {"static/1": 0.9, "static/2": 0.9, "dynamic/3": 0.9, "dynamic/4": 0.9}
+    found = made("comparison", with_accuracy(study(arms=two, test_rows=1000), ahead))
+    said = [sentence for sentence in found.findings if "stays ahead" in sentence]
+    assert said == [
+        "expert-written: dynamic stays ahead of static from round 3 on (95% interval: from round 3 to round 3)."
+    ]
 
 
 def test_an_overtaking_is_worked_out_once_and_then_read() -> None:
