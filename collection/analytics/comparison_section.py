@@ -29,6 +29,7 @@ _NOTES = (
     "McNemar's tests are given where each side is a single version. They take rows as independent, which rows of one "
     "context are not; with several training seeds only the two-way p is given.",
 )
+_MOST_GIST = 12  # sentences on the first page, which is one page
 Row = dict[str, Cell]
 
 
@@ -46,18 +47,22 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     last = [item for item in compared if item.round == item.pair.rounds[-1]]
     crossings = [overtaking(pair, options, parts) for pair in found]
     last_rows, area_rows = _last_rows(study, last), _area_rows(last)
-    findings, gist = list[str](), list[str]()
-    for item, row, crossing in zip(last, last_rows, crossings, strict=True):
-        after = _after(item, row["p_adjusted"], len(last))
-        findings += [*after, *_overtaken(item.pair, crossing)]
-        gist += after
-    warnings = tuple(_adversarial(item) for item in tested if item.kind == "adversarial")
+    findings, gist = list[str](), list[list[str]]()
+    for of_set in tested:
+        # Before the claims, so that no cut parts these from it.
+        warnings = [_adversarial(of_set)] if of_set.kind == "adversarial" else []
+        findings, claims = findings + warnings, list[str]()
+        for item, row, crossing in zip(last, last_rows, crossings, strict=True):
+            if item.pair.tested is of_set:
+                claims.append(_after(item, row["p_adjusted"], len(last)))
+                findings += [claims[-1], *_overtaken(item.pair, crossing)]
+        gist += [[*warnings, *claims]] if claims else []
     crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
     beside = [row for item in tested for row in _beside_rows(item, last)]
     return Section(
         "comparison",
         TITLE,
-        (*findings, *warnings),
+        tuple(findings),
         (
             Table("comparison-last", "After the last round that both have", _LAST, tuple(last_rows), _TESTS, _NOTES),
             Table("comparison-beside", "What accuracy is made of", _beside(study), tuple(beside), METHOD),
@@ -67,8 +72,21 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         ),
         tuple(_charts(tested, last)),
         tuple(limits),
-        (*gist, *warnings),
+        _first_page(gist),
     )
+
+
+def _first_page(by_set: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """What fits on the first page of the sentences about each test set: whole test sets, the beginning of the first at
+    least, and how many sentences are left out."""
+    shown = list(by_set[0][:_MOST_GIST])
+    for sentences in by_set[1:]:
+        if len(shown) + len(sentences) > _MOST_GIST:
+            break
+        shown += sentences
+    left = sum(map(len, by_set)) - len(shown)
+    rest = [f"Further findings on arms and test sets ({left}) stand under “{TITLE}”."] if left else []
+    return (*shown, *rest)
 
 
 _PAIR = (
@@ -206,21 +224,21 @@ def _crossing_row(item: Compared, crossing: Crossover) -> Row:
     }
 
 
-def _after(item: Compared, p_adjusted: Cell, count: int) -> list[str]:
-    """Which of a pair is better after a round."""
+def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
+    """Which of a pair is better after a round, with its caution if it needs one."""
     pair, sign = item.pair, sure_sign(item.difference)
     where = f"{pair.tested.name}, after round {item.round}"
     if sign == 0:
-        return [
+        return (
             f"{where}: we cannot tell whether {pair.arm} or {pair.reference} gives the better model; the difference in "
             f"accuracy is {points(item.difference)}."
-        ]
+        )
     if isinstance(p_adjusted, float) and p_adjusted > 0.05:
-        return [
+        return (
             f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. "
             f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
-        ]
-    return [_clear(item, sign, where), *_prior_shift(item, sign, where)]
+        )
+    return _clear(item, sign, where) + _prior_shift(item, sign)
 
 
 def _overtaken(pair: Pair, crossing: Crossover) -> list[str]:
@@ -248,22 +266,23 @@ def _clear(item: Compared, sign: int, where: str) -> str:
     )
 
 
-def _prior_shift(item: Compared, sign: int, where: str) -> list[str]:
-    """A warning if the gain goes with another share of predicted labels and balanced accuracy does not follow."""
+def _prior_shift(item: Compared, sign: int) -> str:
+    """A warning, to stand behind the claim, if the gain goes with another share of predicted labels and balanced
+    accuracy does not follow."""
     tested = item.pair.tested
     if sure_sign(item.balanced) == sign:
-        return []
+        return ""
     weights = item.pair.weights(item.round)
     shifts = [(label, contrast(said, weights)[0]) for label, said in zip(tested.labels, tested.said, strict=True)]
     sure = [(label, shift) for label, shift in shifts if sure_sign(shift) > 0]
     if not sure:
-        return []
+        return ""
     label, shift = sure[0]
-    return [
-        f"{where}: take care, the gain in accuracy goes with saying “{label}” more or less often ({item.pair.name}: "
+    return (
+        f" Take care: the gain in accuracy goes with saying “{label}” more or less often ({item.pair.name}: "
         f"{points(shift)}), and balanced accuracy does not follow ({points(item.balanced)}). The model may have "
         "learned how common labels are rather than how to tell them apart."
-    ]
+    )
 
 
 def _adversarial(tested: Tested) -> str:

@@ -48,10 +48,11 @@ BUILDERS: tuple[Builder, ...] = (
 )
 # Whatever changes a figure of a report is named in its colophon.
 _PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
-# How many sentences of a section's gist the first page has at most; each section names the weightiest first. The scores
-# of single models stand in the learning curves: on the first page they would invite comparisons that have no interval.
-_REPEATED = {
-    "comparison": 12,
+# How many sentences of a section's gist the first page has at most (None: it is cut already); each section names the
+# weightiest first. The scores of single models stand in the learning curves: on the first page they would invite
+# comparisons that have no interval.
+_REPEATED: dict[str, int | None] = {
+    "comparison": None,
     "diminishing-returns": 12,
     "collection": 6,
     "agreement": 4,

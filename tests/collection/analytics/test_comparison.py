@@ -184,7 +184,10 @@ def test_a_gain_by_saying_the_common_label_more_often_is_called_that() -> None:
     said["non-adversarial/1"] = (random.random(400) < 0.4).astype(int)
     evaluations = given.evaluations.assign(predicted=[said[version] for version in given.evaluations["version"]])
     found = made("comparison", with_table(with_table(given, "test_items", items), "evaluations", evaluations))
-    assert any("balanced accuracy does not follow" in sentence for sentence in found.findings)
+    claims = [sentence for sentence in found.gist if "fewer errors" in sentence or "the better one" in sentence]
+    assert len(claims) == 1
+    assert "balanced accuracy does not follow" in claims[0], "a claim and its caution are not parted"
+    assert claims[0] in found.findings
 
 
 def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
@@ -193,6 +196,19 @@ def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
     assert any(
         "errors of one model" in words for words in made("comparison", with_table(given, "test_sets", sets)).findings
     )
+
+
+def test_the_first_page_has_whole_test_sets_with_their_cautions_first() -> None:
+    names = ("a", "b", "c", "errors")
+    given = study(rounds=1, test_sets=names)
+    kinds = given.test_sets.assign(kind=["adversarial", "imported", "imported", "adversarial"])
+    found = made("comparison", with_table(given, "test_sets", kinds))
+    begins = [sentence.partition(" is made")[0].partition(",")[0] for sentence in found.gist]
+    assert begins[:-1] == ["a"] * 4 + ["b"] * 3 + ["c"] * 3
+    assert "errors of one model" in found.gist[0]
+    assert found.gist[-1].startswith("Further findings on arms and test sets (4) stand under")
+    at = [sentence.startswith("errors is made of the errors of one model") for sentence in found.findings].index(True)
+    assert not any(sentence.startswith("errors") for sentence in found.findings[:at])
 
 
 def with_accuracy(given: Study, shares: Mapping[str, float]) -> Study:
