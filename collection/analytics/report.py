@@ -82,10 +82,13 @@ def summary(study: Study, sections: list[Section]) -> Section:
         f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
         f"planned rounds are trained in every arm."
     )
+    test_sets = list(study.test_sets["name"])
     repeated = [
         finding
         for section in sections
-        for finding in alike(section.gist or section.findings, list(study.arms))[: _REPEATED.get(section.id, 0)]
+        for finding in alike(section.gist or section.findings, list(study.arms), test_sets)[
+            : _REPEATED.get(section.id, 0)
+        ]
     ]
     limits = [f"{item.title}: {limit}" for item in sections if item.id in _LIMITED for limit in item.limits[:1]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
