@@ -7,7 +7,7 @@ from typing import Any
 
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
 from collection.analytics.comparison import Compared, Pair, area, compare, overtaking, pairs
-from collection.analytics.curves import sizes_note
+from collection.analytics.curves import sizes_note, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent, points, sure_sign
@@ -227,7 +227,7 @@ def _crossing_row(item: Compared, crossing: Crossover) -> Row:
 def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
     """Which of a pair is better after a round, with its caution if it needs one."""
     pair, sign = item.pair, sure_sign(item.difference)
-    where = f"{pair.tested.name}, after round {item.round}"
+    where = f"{pair.tested.name}, after round {item.round}{_sizes(item)}"
     if sign == 0:
         return (
             f"{where}: we cannot tell whether {pair.arm} or {pair.reference} gives the better model; the difference in "
@@ -239,6 +239,14 @@ def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
             f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
         )
     return _clear(item, sign, where) + _prior_shift(item, sign)
+
+
+def _sizes(item: Compared) -> str:
+    """On how many examples each side was trained, if not on equally many."""
+    own, other = (item.pair.tested.trained[group].examples for group in item.pair.groups(item.round))
+    if not unequal((own, other)):
+        return ""
+    return f" (trained on {own:,.0f} examples of {item.pair.arm} and {other:,.0f} of {item.pair.reference})"
 
 
 def _overtaken(pair: Pair, crossing: Crossover) -> list[str]:

@@ -154,6 +154,22 @@ def test_unequal_sizes_are_told_with_their_numbers() -> None:
     assert made("learning-curves", study()).tables[0].rows[-1]["sizes"] == "equal by construction"
 
 
+def test_equal_numbers_of_versions_from_the_loop_and_from_beside_it_are_not_equal_by_construction() -> None:
+    given = study(rounds=1, seeds=2)
+    versions = given.versions
+    mixed = versions[(versions["role"] != "curve") | (versions["arm"] == "dynamic")]
+    sizes = made("learning-curves", with_table(given, "versions", mixed)).tables[0].rows[-1]["sizes"]
+    assert sizes == "equal in number; some versions are those of the loop, others were trained beside it"
+
+
+def test_a_finding_about_arms_with_unequally_many_examples_says_how_many() -> None:
+    unequal = made("comparison", with_unequal_sizes(study(rounds=1)))
+    said = [sentence for sentence in unequal.gist if "(trained on" in sentence]
+    assert len(said) == 2
+    assert "after round 1 (trained on 73 examples of dynamic and 36 of static): " in said[1]
+    assert not any("trained on" in sentence for sentence in made("comparison", study(rounds=1)).findings)
+
+
 def test_a_better_arm_is_found_with_its_share_of_errors_spared() -> None:
     found = made("comparison", study(gains={"dynamic": 0.08, "non-adversarial": 0.01}, test_rows=1500, seeds=3))
     row = next(item for item in rows(found, "comparison-last") if item["pair"] == "dynamic against non-adversarial")
