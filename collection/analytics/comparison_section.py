@@ -11,7 +11,7 @@ from collection.analytics.curves import sizes_note, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent, points, sure_sign
-from collection.analytics.scores import Tested, tested_sets
+from collection.analytics.scores import Tested, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.analytics.two_way import METHOD, contrast, level
@@ -43,6 +43,8 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         limits.append("No round has scored versions of two arms yet, so there is nothing to compare.")
     if not found:
         return Section("comparison", TITLE, limits=tuple(limits))
+    # First, as the first page has the first.
+    limits = [*seeds_limits([item for item in tested if any(pair.tested is item for pair in found)]), *limits]
     compared = [compare(pair, number) for pair in found for number in pair.rounds]
     last = [item for item in compared if item.round == item.pair.rounds[-1]]
     crossings = [overtaking(pair, options, parts) for pair in found]

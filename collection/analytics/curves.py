@@ -12,7 +12,7 @@ from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
-from collection.analytics.scores import BASE, Tested, Trained, tested_sets
+from collection.analytics.scores import BASE, Tested, Trained, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.analytics.two_way import METHOD, level
@@ -94,6 +94,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     if not rows:
         return Section("learning-curves", TITLE, limits=tuple(limits))
     unknown = max((effort.unknown for effort in spent.values()), default=0)
+    limits += seeds_limits(tested)
     if unknown:
         limits.append(
             f"The active time of up to {unknown} texts and votes of an arm is not known; its hours leave them out."

@@ -170,6 +170,16 @@ def test_a_finding_about_arms_with_unequally_many_examples_says_how_many() -> No
     assert not any("trained on" in sentence for sentence in made("comparison", study(rounds=1)).findings)
 
 
+@pytest.mark.parametrize("name", ["learning-curves", "comparison"])
+def test_one_training_seed_is_said_to_leave_intervals_about_test_rows_only(name: str) -> None:
+    one, three = made(name, study(rounds=1)), made(name, study(rounds=1, seeds=3))
+    assert one.limits[0].startswith("Versions have one training seed: their intervals are about test rows only")
+    assert not any("one training seed" in limit for limit in three.limits)
+    mixed = study(rounds=1, seeds=3)
+    versions = mixed.versions[(mixed.versions["role"] != "curve") | (mixed.versions["arm"] != "dynamic")]
+    assert made(name, with_table(mixed, "versions", versions)).limits[0].startswith("Some versions have one")
+
+
 def test_a_better_arm_is_found_with_its_share_of_errors_spared() -> None:
     found = made("comparison", study(gains={"dynamic": 0.08, "non-adversarial": 0.01}, test_rows=1500, seeds=3))
     row = next(item for item in rows(found, "comparison-last") if item["pair"] == "dynamic against non-adversarial")
