@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -324,6 +325,28 @@ def test_the_panel_tells_better_models_from_other_writers() -> None:
     own = examples[(examples["arm"] == "dynamic") & (examples["round"] == 1)]
     confirmed = int((own["fooled"].astype(bool) & (own["state"] == "accepted")).sum())
     assert beside[1]["share"].value == pytest.approx(confirmed / 300)
+
+
+@pytest.mark.parametrize(
+    ("wrong_by_round", "said"),
+    [
+        ((0.4, 0.4, 0.4), "we cannot tell whether.* so any change there would be one of writers."),
+        ((0.1, 0.4, 0.7), "was wrong more and more often.* so this is a change of writers alone."),
+    ],
+)
+def test_where_no_model_was_shown_a_change_is_claimed_only_if_there_is_one(
+    wrong_by_round: tuple[float, ...], said: str
+) -> None:
+    given = study(rounds=3, quota=120, contexts=30)
+    random = np.random.default_rng(0)
+    label_of = dict(zip(given.examples["key"], given.examples["label"].map(given.labels.index), strict=True))
+    predicted = [
+        np.array([label_of[key] ^ int(random.random() < wrong_by_round[number - 1]) for key in keys])
+        for number, keys in zip(given.round_scores["round"], given.round_scores["examples"], strict=True)
+    ]
+    found = made("panel", with_table(given, "round_scores", given.round_scores.assign(predicted=predicted)))
+    about = next(sentence for sentence in found.findings if sentence.startswith("In non-adversarial"))
+    assert re.search(said, about)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
