@@ -62,7 +62,7 @@ def markdown_of(section: Section) -> str:
         rows = [titles, ["---"] * len(titles), *item.rows]
         intervals = f" Intervals: {'; '.join(item.methods)}" if item.methods else ""
         lines += [f"## {item.table.title}", "", *map(_markdown_row, rows), "", item.table.method + intervals, ""]
-        lines += [line for note in item.table.notes for line in (note, "")]
+        lines += [line for note in (item.table.caution, *item.table.notes) if note for line in (note, "")]
     if section.limits:
         lines += ["## What could not be found out", "", *(f"- {limit}" for limit in section.limits), ""]
     return "\n".join(lines)

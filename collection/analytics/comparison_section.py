@@ -7,11 +7,11 @@ from typing import Any
 
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
 from collection.analytics.comparison import Compared, Pair, area, compare, overtaking, pairs
-from collection.analytics.curves import sizes_note
+from collection.analytics.curves import sizes_note, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent, points, sure_sign
-from collection.analytics.scores import Tested, tested_sets
+from collection.analytics.scores import Tested, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.analytics.two_way import METHOD, contrast, level
@@ -29,6 +29,7 @@ _NOTES = (
     "McNemar's tests are given where each side is a single version. They take rows as independent, which rows of one "
     "context are not; with several training seeds only the two-way p is given.",
 )
+_MOST_GIST = 12  # sentences on the first page, which is one page
 Row = dict[str, Cell]
 
 
@@ -42,22 +43,28 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         limits.append("No round has scored versions of two arms yet, so there is nothing to compare.")
     if not found:
         return Section("comparison", TITLE, limits=tuple(limits))
+    # First, as the first page has the first.
+    limits = [*seeds_limits([item for item in tested if any(pair.tested is item for pair in found)]), *limits]
     compared = [compare(pair, number) for pair in found for number in pair.rounds]
     last = [item for item in compared if item.round == item.pair.rounds[-1]]
     crossings = [overtaking(pair, options, parts) for pair in found]
     last_rows, area_rows = _last_rows(study, last), _area_rows(last)
-    findings, gist = list[str](), list[str]()
-    for item, row, crossing in zip(last, last_rows, crossings, strict=True):
-        after = _after(item, row["p_adjusted"], len(last))
-        findings += [*after, *_overtaken(item.pair, crossing)]
-        gist += after
-    warnings = tuple(_adversarial(item) for item in tested if item.kind == "adversarial")
+    findings, gist = list[str](), list[list[str]]()
+    for of_set in tested:
+        # Before the claims, so that no cut parts these from it.
+        warnings = [_adversarial(of_set)] if of_set.kind == "adversarial" else []
+        findings, claims = findings + warnings, list[str]()
+        for item, row, crossing in zip(last, last_rows, crossings, strict=True):
+            if item.pair.tested is of_set:
+                claims.append(_after(item, row["p_adjusted"], len(last)))
+                findings += [claims[-1], *_overtaken(item.pair, crossing)]
+        gist += [[*warnings, *claims]] if claims else []
     crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
     beside = [row for item in tested for row in _beside_rows(item, last)]
     return Section(
         "comparison",
         TITLE,
-        (*findings, *warnings),
+        tuple(findings),
         (
             Table("comparison-last", "After the last round that both have", _LAST, tuple(last_rows), _TESTS, _NOTES),
             Table("comparison-beside", "What accuracy is made of", _beside(study), tuple(beside), METHOD),
@@ -67,8 +74,21 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         ),
         tuple(_charts(tested, last)),
         tuple(limits),
-        (*gist, *warnings),
+        _first_page(gist),
     )
+
+
+def _first_page(by_set: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """What fits on the first page of the sentences about each test set: whole test sets, the beginning of the first at
+    least, and how many sentences are left out."""
+    shown = list(by_set[0][:_MOST_GIST])
+    for sentences in by_set[1:]:
+        if len(shown) + len(sentences) > _MOST_GIST:
+            break
+        shown += sentences
+    left = sum(map(len, by_set)) - len(shown)
+    rest = [f"Further findings on arms and test sets ({left}) stand under “{TITLE}”."] if left else []
+    return (*shown, *rest)
 
 
 _PAIR = (
@@ -206,32 +226,41 @@ def _crossing_row(item: Compared, crossing: Crossover) -> Row:
     }
 
 
-def _after(item: Compared, p_adjusted: Cell, count: int) -> list[str]:
-    """Which of a pair is better after a round."""
+def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
+    """Which of a pair is better after a round, with its caution if it needs one."""
     pair, sign = item.pair, sure_sign(item.difference)
-    where = f"{pair.tested.name}, after round {item.round}"
+    where = f"{pair.tested.name}, after round {item.round}{_sizes(item)}"
     if sign == 0:
-        return [
+        return (
             f"{where}: we cannot tell whether {pair.arm} or {pair.reference} gives the better model; the difference in "
             f"accuracy is {points(item.difference)}."
-        ]
+        )
     if isinstance(p_adjusted, float) and p_adjusted > 0.05:
-        return [
+        return (
             f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. "
             f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
-        ]
-    return [_clear(item, sign, where), *_prior_shift(item, sign, where)]
+        )
+    return _clear(item, sign, where) + _prior_shift(item, sign)
+
+
+def _sizes(item: Compared) -> str:
+    """On how many examples each side was trained, if not on equally many."""
+    own, other = (item.pair.tested.trained[group].examples for group in item.pair.groups(item.round))
+    if not unequal((own, other)):
+        return ""
+    return f" (trained on {own:,.0f} examples of {item.pair.arm} and {other:,.0f} of {item.pair.reference})"
 
 
 def _overtaken(pair: Pair, crossing: Crossover) -> list[str]:
-    if not crossing.overtakes or crossing.round.value is None:
+    """Who overtook whom, if the interval of the round lies within the common rounds: more than 95 of 100 draws then saw
+    it happen, and so few had it lead from the first or end behind."""
+    figure = crossing.round
+    if figure.value is None or figure.low is None or figure.high is None or figure.low <= pair.rounds[0]:
         return []
     ahead, behind = (pair.arm, pair.reference)[:: crossing.overtakes]
-    low, high = crossing.round.low, crossing.round.high
-    until = f"round {high:.0f}" if high is not None else "beyond the last round"
     return [
-        f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {crossing.round.value:.0f} on "
-        f"(95% interval: from round {low:.0f} to {until})."
+        f"{pair.tested.name}: {ahead} stays ahead of {behind} from round {figure.value:.0f} on "
+        f"(95% interval: from round {figure.low:.0f} to round {figure.high:.0f})."
     ]
 
 
@@ -247,22 +276,23 @@ def _clear(item: Compared, sign: int, where: str) -> str:
     )
 
 
-def _prior_shift(item: Compared, sign: int, where: str) -> list[str]:
-    """A warning if the gain goes with another share of predicted labels and balanced accuracy does not follow."""
+def _prior_shift(item: Compared, sign: int) -> str:
+    """A warning, to stand behind the claim, if the gain goes with another share of predicted labels and balanced
+    accuracy does not follow."""
     tested = item.pair.tested
     if sure_sign(item.balanced) == sign:
-        return []
+        return ""
     weights = item.pair.weights(item.round)
     shifts = [(label, contrast(said, weights)[0]) for label, said in zip(tested.labels, tested.said, strict=True)]
     sure = [(label, shift) for label, shift in shifts if sure_sign(shift) > 0]
     if not sure:
-        return []
+        return ""
     label, shift = sure[0]
-    return [
-        f"{where}: take care, the gain in accuracy goes with saying “{label}” more or less often ({item.pair.name}: "
+    return (
+        f" Take care: the gain in accuracy goes with saying “{label}” more or less often ({item.pair.name}: "
         f"{points(shift)}), and balanced accuracy does not follow ({points(item.balanced)}). The model may have "
         "learned how common labels are rather than how to tell them apart."
-    ]
+    )
 
 
 def _adversarial(tested: Tested) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
-from collection.analytics.scores import BASE, Tested, Trained, tested_sets
+from collection.analytics.scores import BASE, Tested, Trained, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.analytics.two_way import METHOD, level
@@ -61,13 +61,18 @@ def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
 _WORK = ["arm", "round", "seconds", "cost"]
 
 
+def unequal(counts: Collection[float]) -> bool:
+    """Whether numbers of examples lie so far apart that what was trained on them is not compared on equal terms."""
+    return max(counts) - min(counts) > _ROUGH * max(counts)
+
+
 def sizes_note(trained: tuple[Trained, ...], number: int) -> str:
     """Whether the arms' versions of a round were trained on equally many examples, and how that came to be."""
     there = [item for item in trained if item.round == number]
     counts = {item.arm: item.examples for item in there}
     if len(counts) < 2:
         return ""
-    if max(counts.values()) - min(counts.values()) > _ROUGH * max(counts.values()):
+    if unequal(counts.values()):
         numbers = ", ".join(f"{arm} {count:,.0f}" for arm, count in counts.items())
         return (
             f"unequal ({numbers}): compare along the axis of examples, where lines between points are interpolated "
@@ -75,6 +80,8 @@ def sizes_note(trained: tuple[Trained, ...], number: int) -> str:
         )
     if all(item.role == "curve" for item in there):
         return "equal by matched subsampling"
+    if any(item.role == "curve" for item in there):
+        return "equal in number; some versions are those of the loop, others were trained beside it"
     return "equal by construction"
 
 
@@ -87,6 +94,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     if not rows:
         return Section("learning-curves", TITLE, limits=tuple(limits))
     unknown = max((effort.unknown for effort in spent.values()), default=0)
+    limits += seeds_limits(tested)
     if unknown:
         limits.append(
             f"The active time of up to {unknown} texts and votes of an arm is not known; its hours leave them out."

@@ -209,7 +209,10 @@ def _finding(study: Study, item: Trends) -> str:
     }[sure_sign(item.panel)]
     start = f"{writers} ({points(item.panel)} a round)"
     if item.loop is None or item.difference is None:
-        return f"{start}. No model was shown there, so this is a change of writers alone."
+        change = (
+            "this is a change of writers alone" if sure_sign(item.panel) else "any change there would be one of writers"
+        )
+        return f"{start}. No model was shown there, so {change}."
     if study.arms[item.arm] == "static":
         return f"{start}. The loop of {item.arm} held that same model, so any change is one of writers."
     loop = {1: "rose", 0: "may have stayed the same", -1: "fell"}[sure_sign(item.loop)]

@@ -33,18 +33,30 @@ def sure_sign(estimate: Estimate) -> int:
     return int(estimate.low > 0) - int(estimate.high < 0)
 
 
-def alike(sentences: Sequence[str], arms: Sequence[str]) -> list[str]:
-    """The sentences, those that say the same of several arms as one: "We cannot tell how a and b end." A sentence is
-    of an arm if it names that arm alone, and once."""
-    if not arms:
-        return list(sentences)
-    named = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, arms))})(?![\w-])")
+# What a sentence says of its own arm alone, so that two of them are no longer true as one.
+_FIGURE = re.compile(r"\d\s*(?:%|texts\b|points\b|percentage\b)")
+
+
+def alike(sentences: Sequence[str], arms: Sequence[str], others: Sequence[str] = ()) -> list[str]:
+    """The sentences, each once; those that cannot tell the same of several arms as one: "We cannot tell how a and b
+    end." A sentence is of an arm if it names that arm alone, and once; one with figures is left as it is, and so is
+    one that names an arm whose name is in one of ``others``, the names of test sets: it may be about that."""
+    plain = [arm for arm in arms if not any(_naming([arm]).search(other) for other in others)]
+    named = _naming(arms)
     found: dict[tuple[str, ...], list[str]] = {}
     for sentence in sentences:
         of = named.findall(sentence)
-        around = tuple(named.split(sentence)) if len(of) == 1 else (sentence,)
-        found.setdefault(around, []).extend(of if len(of) == 1 else ())
+        folded = (
+            len(of) == 1 and of[0] in plain and "we cannot tell" in sentence.lower() and not _FIGURE.search(sentence)
+        )
+        around = tuple(named.split(sentence)) if folded else (sentence,)
+        found.setdefault(around, []).extend(of if folded else ())
     return [_joined(of).join(around) if of else around[0] for around, of in found.items()]
+
+
+def _naming(names: Sequence[str]) -> re.Pattern[str]:
+    """Any of the names as whole words; nothing if there are none."""
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])" if names else r"(?!)")
 
 
 def _joined(names: Sequence[str]) -> str:

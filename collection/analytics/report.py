@@ -48,10 +48,11 @@ BUILDERS: tuple[Builder, ...] = (
 )
 # Whatever changes a figure of a report is named in its colophon.
 _PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
-# How many sentences of a section's gist the first page has at most; each section names the weightiest first. The scores
-# of single models stand in the learning curves: on the first page they would invite comparisons that have no interval.
-_REPEATED = {
-    "comparison": 12,
+# How many sentences of a section's gist the first page has at most (None: it is cut already); each section names the
+# weightiest first. The scores of single models stand in the learning curves: on the first page they would invite
+# comparisons that have no interval.
+_REPEATED: dict[str, int | None] = {
+    "comparison": None,
     "diminishing-returns": 12,
     "collection": 6,
     "agreement": 4,
@@ -81,10 +82,13 @@ def summary(study: Study, sections: list[Section]) -> Section:
         f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
         f"planned rounds are trained in every arm."
     )
+    test_sets = list(study.test_sets["name"])
     repeated = [
         finding
         for section in sections
-        for finding in alike(section.gist or section.findings, list(study.arms))[: _REPEATED.get(section.id, 0)]
+        for finding in alike(section.gist or section.findings, list(study.arms), test_sets)[
+            : _REPEATED.get(section.id, 0)
+        ]
     ]
     limits = [f"{item.title}: {limit}" for item in sections if item.id in _LIMITED for limit in item.limits[:1]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -157,6 +158,18 @@ def tested_sets(study: Study) -> tuple[list[Tested], list[str]]:
     if not len(study.test_sets):
         limits.append("The experiment has no test set, so nothing can be said of how good its models are.")
     return found, limits
+
+
+def seeds_limits(tested: Sequence[Tested]) -> list[str]:
+    """What is to be said of intervals if versions, that of the start aside, have one training seed; nothing if not."""
+    seeds = [len(item.versions) for found in tested for item in found.trained if item.role != BASE]
+    if 1 not in seeds:
+        return []
+    which = "Versions have one training seed" if set(seeds) == {1} else "Some versions have one training seed"
+    return [
+        f"{which}: their intervals are about test rows only, and a difference may be one of seeds. Train with three or "
+        "more seeds before it is called one of arms."
+    ]
 
 
 def _scores(

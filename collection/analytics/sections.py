@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,19 @@ class Table:
     rows: tuple[Mapping[str, Cell], ...]
     method: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def caution(self) -> str:
+        """A sentence on what the figures that it has, or their intervals, lack; "" where they lack nothing. Of what
+        only some lack it has the number."""
+        cells = (cell for row in self.rows for cell in row.values())
+        lacks = [cell.limit for cell in cells if isinstance(cell, Estimate) and cell.value is not None]
+        found = Counter(part for limit in lacks for part in limit.split("; ") if part)
+        said = [
+            part if count == len(lacks) else f"{part} ({count} of {len(lacks)} figures)"
+            for part, count in found.items()
+        ]
+        return f"Take care: {'; '.join(said)}." if said else ""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _table(table: Table) -> Iterator[str]:
         cut = f"The first {_MOST_ROWS} of {len(table.rows)} rows; all are in the CSV file of this table."
         yield f"#text(size: 7.5pt, {_text(cut)})\n"
     yield f'#text(size: 7.5pt, style: "italic", {_text(table.method)})'
-    yield from (f"#list.item(text(size: 7.5pt, {_text(note)}))" for note in table.notes)
+    yield from (f"#list.item(text(size: 7.5pt, {_text(note)}))" for note in (table.caution, *table.notes) if note)
 
 
 def _plain(colophon: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -44,6 +45,7 @@ _COMPARED = {
     "negated": ("share of texts with a negation", True),
     "repeats": ("share of texts that nearly repeat an earlier one", True),
 }
+_ROOM = 0.1  # share of texts with another label than the commonest, below which telling labels is no feat
 
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
@@ -83,7 +85,13 @@ def _told(arms: Table) -> Iterator[str]:
                 f"right in {commonest:.0%}."
             )
         elif above.high < 0.05:
-            yield f"In {row['arm']}, a simple classifier of the text alone does not tell the label from it."
+            # Where nearly all texts have the same label, no classifier could do more.
+            if 1 - commonest >= _ROOM:
+                most = math.ceil(max(above.high, 0.0) * 1000) / 10
+                yield (
+                    f"In {row['arm']}, a simple classifier of the text alone tells the label of at most {most:.1f} "
+                    "percentage points more texts than always saying the commonest label does."
+                )
         else:
             yield f"We cannot tell whether texts of {row['arm']} give their labels away without the context."
 

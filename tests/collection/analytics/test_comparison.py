@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,32 @@ def test_unequal_sizes_are_told_with_their_numbers() -> None:
     assert made("learning-curves", study()).tables[0].rows[-1]["sizes"] == "equal by construction"
 
 
+def test_equal_numbers_of_versions_from_the_loop_and_from_beside_it_are_not_equal_by_construction() -> None:
+    given = study(rounds=1, seeds=2)
+    versions = given.versions
+    mixed = versions[(versions["role"] != "curve") | (versions["arm"] == "dynamic")]
+    sizes = made("learning-curves", with_table(given, "versions", mixed)).tables[0].rows[-1]["sizes"]
+    assert sizes == "equal in number; some versions are those of the loop, others were trained beside it"
+
+
+def test_a_finding_about_arms_with_unequally_many_examples_says_how_many() -> None:
+    unequal = made("comparison", with_unequal_sizes(study(rounds=1)))
+    said = [sentence for sentence in unequal.gist if "(trained on" in sentence]
+    assert len(said) == 2
+    assert "after round 1 (trained on 73 examples of dynamic and 36 of static): " in said[1]
+    assert not any("trained on" in sentence for sentence in made("comparison", study(rounds=1)).findings)
+
+
+@pytest.mark.parametrize("name", ["learning-curves", "comparison"])
+def test_one_training_seed_is_said_to_leave_intervals_about_test_rows_only(name: str) -> None:
+    one, three = made(name, study(rounds=1)), made(name, study(rounds=1, seeds=3))
+    assert one.limits[0].startswith("Versions have one training seed: their intervals are about test rows only")
+    assert not any("one training seed" in limit for limit in three.limits)
+    mixed = study(rounds=1, seeds=3)
+    versions = mixed.versions[(mixed.versions["role"] != "curve") | (mixed.versions["arm"] != "dynamic")]
+    assert made(name, with_table(mixed, "versions", versions)).limits[0].startswith("Some versions have one")
+
+
 def test_a_better_arm_is_found_with_its_share_of_errors_spared() -> None:
     found = made("comparison", study(gains={"dynamic": 0.08, "non-adversarial": 0.01}, test_rows=1500, seeds=3))
     row = next(item for item in rows(found, "comparison-last") if item["pair"] == "dynamic against non-adversarial")
@@ -186,7 +213,10 @@ def test_a_gain_by_saying_the_common_label_more_often_is_called_that() -> None:
     said["non-adversarial/1"] = (random.random(400) < 0.4).astype(int)
     evaluations = given.evaluations.assign(predicted=[said[version] for version in given.evaluations["version"]])
     found = made("comparison", with_table(with_table(given, "test_items", items), "evaluations", evaluations))
-    assert any("balanced accuracy does not follow" in sentence for sentence in found.findings)
+    claims = [sentence for sentence in found.gist if "fewer errors" in sentence or "the better one" in sentence]
+    assert len(claims) == 1
+    assert "balanced accuracy does not follow" in claims[0], "a claim and its caution are not parted"
+    assert claims[0] in found.findings
 
 
 def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
@@ -195,6 +225,47 @@ def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
     assert any(
         "errors of one model" in words for words in made("comparison", with_table(given, "test_sets", sets)).findings
     )
+
+
+def test_the_first_page_has_whole_test_sets_with_their_cautions_first() -> None:
+    names = ("a", "b", "c", "errors")
+    given = study(rounds=1, test_sets=names)
+    kinds = given.test_sets.assign(kind=["adversarial", "imported", "imported", "adversarial"])
+    found = made("comparison", with_table(given, "test_sets", kinds))
+    begins = [sentence.partition(" is made")[0].partition(",")[0] for sentence in found.gist]
+    assert begins[:-1] == ["a"] * 4 + ["b"] * 3 + ["c"] * 3
+    assert "errors of one model" in found.gist[0]
+    assert found.gist[-1].startswith("Further findings on arms and test sets (4) stand under")
+    at = [sentence.startswith("errors is made of the errors of one model") for sentence in found.findings].index(True)
+    assert not any(sentence.startswith("errors") for sentence in found.findings[:at])
+
+
+def with_accuracy(given: Study, shares: Mapping[str, float]) -> Study:
+    """The study with versions that are right on these shares of test rows, 0.6 for the others."""
+    random = np.random.default_rng(0)
+    gold = given.test_items["label"].map(given.labels.index).to_numpy()
+    said = [
+        np.where(random.random(len(gold)) < shares.get(version, 0.6), gold, 1 - gold)
+        for version in given.evaluations["version"]
+    ]
+    return with_table(given, "evaluations", given.evaluations.assign(predicted=said))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_arms_with_the_same_true_curve_are_not_said_to_overtake(seed: int) -> None:
+    two = {"static": "static", "dynamic": "dynamic"}
+    found = made("comparison", study(arms=two, rounds=6, gains=dict.fromkeys(two, 0.03), seed=seed))
+    assert not any("stays ahead" in sentence for sentence in found.findings)
+
+
+def test_an_overtaking_whose_round_is_known_is_a_finding() -> None:
+    two = {"static": "static", "dynamic": "dynamic"}
+    ahead = {"static/1": 0.9, "static/2": 0.9, "dynamic/3": 0.9, "dynamic/4": 0.9}
+    found = made("comparison", with_accuracy(study(arms=two, test_rows=1000), ahead))
+    said = [sentence for sentence in found.findings if "stays ahead" in sentence]
+    assert said == [
+        "expert-written: dynamic stays ahead of static from round 3 on (95% interval: from round 3 to round 3)."
+    ]
 
 
 def test_an_overtaking_is_worked_out_once_and_then_read() -> None:
@@ -307,6 +378,28 @@ def test_the_vmer_beside_the_panel_leaves_out_texts_that_are_not_decided() -> No
     )
     assert first == second
     assert any("texts are not decided yet; vMER" in limit for limit in made("panel", waiting).limits)
+
+
+@pytest.mark.parametrize(
+    ("wrong_by_round", "said"),
+    [
+        ((0.4, 0.4, 0.4), "we cannot tell whether.* so any change there would be one of writers."),
+        ((0.1, 0.4, 0.7), "was wrong more and more often.* so this is a change of writers alone."),
+    ],
+)
+def test_where_no_model_was_shown_a_change_is_claimed_only_if_there_is_one(
+    wrong_by_round: tuple[float, ...], said: str
+) -> None:
+    given = study(rounds=3, quota=120, contexts=30)
+    random = np.random.default_rng(0)
+    label_of = dict(zip(given.examples["key"], given.examples["label"].map(given.labels.index), strict=True))
+    predicted = [
+        np.array([label_of[key] ^ int(random.random() < wrong_by_round[number - 1]) for key in keys])
+        for number, keys in zip(given.round_scores["round"], given.round_scores["examples"], strict=True)
+    ]
+    found = made("panel", with_table(given, "round_scores", given.round_scores.assign(predicted=predicted)))
+    about = next(sentence for sentence in found.findings if sentence.startswith("In non-adversarial"))
+    assert re.search(said, about)
 
 
 @pytest.mark.parametrize("name", SECTIONS)

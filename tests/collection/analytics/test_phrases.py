@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from collection.analytics.phrases import alike
 
 ARMS = ("static", "non-static", "dynamic")
@@ -31,3 +33,28 @@ def test_sentences_that_differ_in_more_than_the_arm_stay_in_their_order() -> Non
 def test_a_sentence_about_no_arm_is_said_once() -> None:
     assert alike(["Read with care.", "static won.", "Read with care."], ARMS) == ["Read with care.", "static won."]
     assert alike(["Nobody wrote."], ()) == ["Nobody wrote."]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "In the arm {}, 0% of 60 texts fooled the model.",
+        "We cannot tell whether {} helps: 12 % did.",
+        "We cannot tell whether {} helps in 60 texts.",
+        "We cannot tell whether {} helps by 2 percentage points.",
+        "{} is made of the errors of one model.",
+        "In {} texts give labels away.",
+    ],
+)
+def test_sentences_with_figures_or_claims_are_never_folded(sentence: str) -> None:
+    said = [sentence.format(arm) for arm in ARMS]
+    assert alike(said, ARMS) == said
+
+
+def test_a_sentence_that_may_be_about_a_test_set_is_not_folded() -> None:
+    said = ["static: we cannot tell.", "non-static: we cannot tell.", "dynamic: we cannot tell."]
+    assert alike(said, ARMS, ["errors of static"]) == [
+        "static: we cannot tell.",
+        "non-static and dynamic: we cannot tell.",
+    ]
+    assert alike(said, ARMS, ["plain"]) == ["static, non-static and dynamic: we cannot tell."]

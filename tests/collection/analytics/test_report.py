@@ -14,7 +14,7 @@ from collection.analytics.report import BUILDERS, Builder, colophon, sections_of
 from collection.analytics.sections import Options
 from collection.analytics.typesetting import source
 from tests.collection.analytics.kept import Kept
-from tests.collection.analytics.studies_compare import study, until
+from tests.collection.analytics.studies_compare import study, until, with_table
 
 OPTIONS = Options(draws=100)
 
@@ -45,6 +45,15 @@ def test_one_more_round_brings_only_its_own_cells_to_the_matrix() -> None:
     kept.computed.clear()
     sections_of(made, OPTIONS, kept)
     assert [name for name in kept.computed if name.startswith("cross-")] == ["cross-4"]
+
+
+def test_the_summary_has_every_caution_of_a_test_set_it_speaks_of() -> None:
+    made = study(rounds=1, test_sets=("a", "b", "c", "errors"))
+    kinds = made.test_sets.assign(kind=["imported", "imported", "adversarial", "imported"])
+    summary = sections_of(with_table(made, "test_sets", kinds), OPTIONS)[0]
+    claims = [at for at, finding in enumerate(summary.findings) if finding.startswith("c,")]
+    caution = [at for at, finding in enumerate(summary.findings) if "errors of one model" in finding]
+    assert caution == [min(claims) - 1]
 
 
 @pytest.mark.parametrize("rounds", [1, 6])

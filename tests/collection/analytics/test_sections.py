@@ -15,6 +15,7 @@ from collection.analytics.parts import digest
 from collection.analytics.sections import Chart, Column, Section, Table, flat
 from collection.analytics.typesetting import source, typeset
 from collection.analytics.wording import worded
+from collection.printing import html_of, markdown_of
 
 ROWS = tuple(
     {"arm": arm, "round": number, "mer": share(number, 9) if number < 3 else missing(0, "no texts")}
@@ -64,6 +65,20 @@ def test_a_flat_row_has_each_part_of_an_estimate() -> None:
 )
 def test_figures_are_worded_with_unit_and_interval(cell: object, unit: str, said: str) -> None:
     assert worded(cell, unit) == said  # type: ignore[arg-type]
+
+
+def test_what_shown_figures_lack_stands_once_under_their_table_on_pages_in_markdown_and_on_paper() -> None:
+    limits = ("one seed", "one seed; one context", "one seed")
+    rows = tuple({"mer": Estimate(9, 0.5, 0.25, 0.75, limit=limit)} for limit in limits)
+    section = Section("x", "X", tables=(Table("t", "T", COLUMNS, (*rows, {"mer": missing(0, "no texts")}), "m"),))
+    said = "Take care: one seed; one context (1 of 3 figures)."
+    assert section.tables[0].caution == said
+    assert markdown_of(section).count(said) == 1
+    assert html_of("T", [section], {}, {}).count(said) == 1
+    assert "".join(source("T", [section], {}, {})).count(said) == 1
+    plain = Table("t", "T", COLUMNS, ({"mer": missing(0, "no texts")},), "m")
+    assert plain.caution == ""
+    assert "Take care" not in markdown_of(Section("x", "X", tables=(plain,)))
 
 
 def test_a_chart_is_drawn_from_its_table_also_where_figures_are_missing() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from collection.analytics.metrics import Estimate
@@ -15,6 +17,8 @@ from collection.analytics.quality import syntax
 from collection.analytics.quality.section import section
 from collection.analytics.sections import Options, Section, flat
 from tests.collection.analytics.studies_quality import ARMS, LABELS, example, study, written
+
+WORDS = ("man", "dog", "house", "river", "ship", "king")
 
 
 def figures(found: Section, table: str) -> list[dict[str, Any]]:
@@ -59,6 +63,31 @@ def test_what_gives_labels_away_is_found_in_its_arm_alone(whole: Section) -> Non
     leaning = [text for text in whole.findings if "lean to a label" in text]
     assert len(leaning) == 1
     assert "“not” (contradiction)" in leaning[0] or "“does” (contradiction)" in leaning[0]
+
+
+def test_a_classifier_that_tells_no_label_is_said_to_tell_so_many_more_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syntax, "parser", lambda: "")  # the slowest of what this test is not about
+    random = np.random.default_rng(1)
+    rows = [
+        example(
+            index, text=f"The {random.choice(WORDS)}.", label=random.choice(LABELS), writer=f"w{index % 60}", context=""
+        )
+        for index in range(2000)
+    ]
+    found = section(study(rows, {"dynamic": "dynamic"}), Options(), afresh)
+    above = figures(found, "quality-arms")[0]["above"]
+    assert above.low < 0 < above.high < 0.05
+    said = next(text for text in found.findings if "classifier" in text)
+    told = re.fullmatch(r"In dynamic, a simple .* of at most (\d\.\d) percentage points more texts than .*", said)
+    assert told
+    assert 0 <= float(told[1]) / 100 - above.high <= 0.001
+
+
+def test_nothing_is_said_of_a_classifier_where_nearly_all_labels_are_the_same() -> None:
+    rows = [example(index, label=LABELS[index % 40 == 0]) for index in range(200)]
+    found = section(study(rows, {"dynamic": "dynamic"}), Options(), afresh)
+    assert figures(found, "quality-arms")[0]["above"].high < 0.05
+    assert not any("classifier" in text for text in found.findings)
 
 
 def test_there_is_a_row_an_arm_a_round_and_a_label(whole: Section) -> None:
