@@ -9,10 +9,11 @@ from typing import Any, BinaryIO
 from collection.errors import Invalid
 from collection.export.cells import check_row
 from collection.export.columns import Kind, attempt_columns, example_columns
-from collection.export.parquet import read_parquet
 from collection.export.sheets import read_csv
 from collection.importing.faults import Faults
+from collection.importing.rows import Limits
 from collection.importing.studies.lines import read_lines
+from collection.importing.studies.parquet import read_parquet
 from collection.importing.studies.source import Source
 from collection.schema import TaskSchema
 
@@ -25,8 +26,12 @@ Row = dict[str, Any]
 class Tables:
     """The tables of each arm of a release, read from its best format."""
 
-    def __init__(self, source: Source, schema: TaskSchema, arms: list[str]) -> None:
-        """Raises Invalid on ``file`` if the release has no format that can be read."""
+    def __init__(self, source: Source, schema: TaskSchema, arms: list[str], largest: int) -> None:
+        """Of a file that unpacks as it is read, at most ``largest`` bytes are taken.
+
+        Raises Invalid on ``file`` if the release has no format that can be read.
+        """
+        self._limits = Limits(bytes=largest, rows=largest)
         self._source, self._labels = source, schema.label_names
         fields = [item.name for item in schema.fields]
         self.columns: Mapping[str, Mapping[str, Kind]] = {
@@ -81,7 +86,7 @@ class Tables:
             return read_lines(file)
         if self._format == "csv":
             return read_csv(file, columns)
-        return read_parquet(file, columns, self._labels)
+        return read_parquet(file, columns, self._labels, self._limits)
 
 
 def _problem(row: Row, columns: Mapping[str, Kind], arm: str) -> Invalid | None:
