@@ -6,13 +6,13 @@ import hashlib
 import os
 import uuid
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backups.manifest import MANIFEST, BackupError, Kept, Manifest
 from modelserver.durable import flush
+from modelserver.unzipping import UNREADABLE
 
 CHUNK_BYTES = 1 << 20
 # A manifest names every file: some 150 bytes each.
@@ -95,7 +95,7 @@ class Reader:
             with self._archive.open(name) as file:
                 while chunk := file.read(CHUNK_BYTES):
                     yield chunk
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise BackupError(f"{name} is damaged: {error}") from None
 
 
@@ -106,7 +106,7 @@ def opened(path: Path) -> Iterator[Reader]:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise BackupError(f"there is no file {path}") from None
-    except (zipfile.BadZipFile, IsADirectoryError) as error:
+    except UNREADABLE as error:
         raise BackupError(f"{path} is no backup, or not a whole one: {error}") from None
     with archive:
         yield Reader(archive)

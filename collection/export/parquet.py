@@ -1,11 +1,11 @@
-"""A release's tables as typed Parquet, and back exactly. For workers: it loads pyarrow.
+"""A release's tables as typed Parquet. For workers: it loads pyarrow.
 
 The same rows give the same bytes with the same pyarrow: nothing of the time or the machine is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from collection.errors import Invalid
-from collection.export.cells import Row, half_a_character, no_value
+from collection.export.cells import half_a_character, no_value
 from collection.export.columns import OPTIONAL, VOTE, Kind
 
 _ROWS_A_GROUP = 5_000
@@ -56,38 +56,6 @@ def write_parquet(
     return count
 
 
-def read_parquet(file: BinaryIO, columns: Mapping[str, Kind], labels: Sequence[str]) -> Iterator[tuple[int, Row]]:
-    """The rows that `write_parquet` wrote, each with its number from 1.
-
-    A share that a row does not have is left out. Raises Invalid on field ``file`` for what is damaged, no Parquet, or
-    has other columns or types, and naming the column for None where a value must be. A file made to do harm can end the
-    process that reads it, or fill its memory: check its sha256 first, and read it where that does no harm.
-    """
-    convert = {column: _READ.get(kind) for column, kind in columns.items()}
-    required = [column for column in columns if column not in OPTIONAL]
-    number = 0
-    try:
-        table = pq.ParquetFile(file)
-        _check_schema(table.schema_arrow, parquet_schema(columns, labels))
-        for batch in table.iter_batches(_ROWS_A_GROUP):
-            for row in batch.to_pylist():
-                number += 1
-                for column in required:
-                    if row[column] is None:
-                        raise no_value(column)
-                yield number, {name: _read(convert[name], value) for name, value in row.items()}
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise Invalid("file", f"Cannot be read as Parquet after row {number} ({error}).", "damaged") from None
-
-
-def _check_schema(found: pa.Schema, wanted: pa.Schema) -> None:
-    if found.names != wanted.names:
-        raise Invalid("file", f"The columns must be {', '.join(wanted.names)}.", "columns")
-    for field in wanted:
-        if found.field(field.name).type != field.type:
-            raise Invalid("file", f"Column {field.name} must be {field.type}.", "columns")
-
-
 def _array(
     field: pa.Field,
     convert: Callable[[Any, Sequence[str]], Any] | None,
@@ -107,29 +75,17 @@ def _array(
         raise Invalid(field.name, f"Cannot be written as {field.type} ({error}).", "wrong_kind") from None
 
 
-def _read(convert: Callable[[Any], Any] | None, value: Any) -> Any:
-    return value if convert is None or value is None else convert(value)
-
-
 def _time_written(value: str, _labels: Sequence[str] = ()) -> datetime:
     time = datetime.fromisoformat(value)
-    if _time_read(time) != value:
+    if f"{time.isoformat(timespec='microseconds')[:26]}Z" != value:
         raise ValueError(f"{value} is not in the form of a release's times")
     return time
-
-
-def _time_read(value: datetime) -> str:
-    return f"{value.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def _shares_written(value: Mapping[str, float], labels: Sequence[str]) -> Mapping[str, float]:
     if list(value) != [label for label in labels if label in value]:
         raise ValueError(f"must be by label, in the order {', '.join(labels)}")
     return value
-
-
-def _shares_read(value: Mapping[str, float | None]) -> dict[str, float]:
-    return {label: share for label, share in value.items() if share is not None}
 
 
 def _votes_written(value: Sequence[Mapping[str, Any]], _labels: Sequence[str]) -> list[dict[str, Any]]:
@@ -139,17 +95,9 @@ def _votes_written(value: Sequence[Mapping[str, Any]], _labels: Sequence[str]) -
     ]
 
 
-def _votes_read(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: _time_read(vote[name]) if kind == "time" else vote[name] for name, kind in VOTE.items()}
-        for vote in value
-    ]
-
-
-# What is not written, or not read, as it stands.
+# What is not written as it stands.
 _WRITTEN: Mapping[Kind, Callable[[Any, Sequence[str]], Any]] = {
     "time": _time_written,
     "shares": _shares_written,
     "votes": _votes_written,
 }
-_READ: Mapping[Kind, Callable[[Any], Any]] = {"time": _time_read, "shares": _shares_read, "votes": _votes_read}

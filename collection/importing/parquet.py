@@ -34,15 +34,15 @@ def open_parquet(file: BinaryIO, limits: Limits) -> Stream:
     # Parquet is read from its end: there is no way to stream it. As it comes it is within the limit of bytes.
     content = b"".join(pieces(file, limits))
     _check_ends(content)
-    with contextlib.closing(_answers(content, {"wanted": None}, limits)) as answers:
-        described = next(answers)
+    with contextlib.closing(answers(content, {"wanted": None}, limits)) as told:
+        described = next(told)
     columns, readable = tuple(described["columns"]), described["readable"]
 
     def read(wanted: Collection[str] | None, whole: int) -> Iterator[Row]:
         kept = [name for name in readable if wanted is None or name in wanted]
         others = {name: Nested.OTHER for name in columns if name not in readable}
-        with contextlib.closing(_answers(content, {"wanted": kept, "whole": whole}, limits)) as answers:
-            for number, cells in enumerate(answers, start=1):
+        with contextlib.closing(answers(content, {"wanted": kept, "whole": whole}, limits)) as told:
+            for number, cells in enumerate(told, start=1):
                 yield Row(number, cells | others)
 
     return Stream(columns, read, limits)
@@ -60,24 +60,29 @@ def _check_ends(content: bytes) -> None:
         raise Invalid("file", "The Parquet file describes itself at far too great a length.", "too_large")
 
 
-def _answers(content: bytes, request: Mapping[str, Any], limits: Limits) -> Generator[dict[str, Any]]:
-    """What the process says to a request, object by object. It ends with the generator."""
-    told = {**request, **vars(limits), "memory": _MEMORY, "seconds": _SECONDS, "footer": _LARGEST_FOOTER}
+def answers(content: bytes | BinaryIO, request: Mapping[str, Any], limits: Limits) -> Generator[dict[str, Any]]:
+    """What the process says to a request, object by object. It ends with the generator.
+
+    A file, which must be one of the system's, is read by the process from where it lies. Raises Invalid on field
+    ``file`` for what the process refuses or cannot read.
+    """
+    told = {"footer": _LARGEST_FOOTER, **request, **vars(limits), "memory": _MEMORY, "seconds": _SECONDS}
     process = subprocess.Popen(
         # Isolated, and without our environment: no secret is within the reach of what it reads.
         [sys.executable, "-I", str(_PROGRAM), json.dumps(told)],
-        stdin=subprocess.PIPE,
+        stdin=subprocess.PIPE if isinstance(content, bytes) else content,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
-        # It reads all before it says anything; if it ends before that, the answer is missing.
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(content)
-            process.stdin.close()
+        if isinstance(content, bytes):
+            assert process.stdin is not None
+            # It reads all before it says anything; if it ends before that, the answer is missing.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(content)
+                process.stdin.close()
         for line in process.stdout:
             said = json.loads(line)
             if said == "end":
@@ -89,8 +94,9 @@ def _answers(content: bytes, request: Mapping[str, Any], limits: Limits) -> Gene
     finally:
         process.kill()
         process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         process.stdout.close()
 
 
@@ -103,6 +109,8 @@ def _refusal(said: str, limits: Limits) -> Invalid:
         "columns": f"The file has more than {limits.columns} columns, which is the most that is taken.",
         "encoding": "The file has a text in it that is not UTF-8.",
         "nested": "The file has nested columns; a flat table is needed. Please leave these columns out",
+        "schema": "The columns are not those of a release",
+        "line": f"A row has more than {limits.line:,} bytes, which is the most that is taken",
     }
     code, _, detail = said.partition(":")
     if code in messages:

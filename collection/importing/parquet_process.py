@@ -2,38 +2,53 @@
 
 Started by ``parquet``, by its path, with neither the packages of the product nor its environment. A string in place of
 an object is the end, or the reason why the file is refused; if there is neither, the file was too much for this
-process.
+process. A request with a ``schema`` is for the rows of a release: its tables are nested, and longer than memory.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import resource
 import sys
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 _ROWS_AT_ONCE = 1_000
+# Of a release: what one batch takes grows with its texts.
+_TYPED_ROWS_AT_ONCE = 200
 
 
 def main() -> None:
     """Read the file from the standard input and answer the request in the first argument."""
     request = json.loads(sys.argv[1])
-    _bound(resource.RLIMIT_CPU, request["seconds"])
+    typed = "schema" in request
+    if not typed:
+        _bound(resource.RLIMIT_CPU, request["seconds"])
     _bound(resource.RLIMIT_CORE, 0)
     if sys.platform != "darwin":
         # macOS does not bound address space.
         _bound(resource.RLIMIT_AS, request["memory"])
-    content = sys.stdin.buffer.read()
     try:
-        for said in _answers(content, request):
-            sys.stdout.write(json.dumps(said) + "\n")
+        for said in _typed_rows(request) if typed else _answers(sys.stdin.buffer.read(), request):
+            sys.stdout.buffer.write(said if isinstance(said, bytes) else _line(said))
         final = "end"
     except _Refused as error:
         final = str(error)
     except UnicodeDecodeError:
         final = "encoding"
-    sys.stdout.write(json.dumps(final) + "\n")
+    sys.stdout.buffer.write(_line(final))
+
+
+def _line(said: object) -> bytes:
+    return json.dumps(said, ensure_ascii=False, default=_time).encode() + b"\n"
+
+
+def _time(value: datetime) -> str:
+    # As releases write times.
+    return f"{value.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def _bound(kind: int, most: int) -> None:
@@ -49,20 +64,8 @@ class _Refused(Exception):
 def _answers(content: bytes, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     # After the bounds are set, and after the file is there.
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    def opened(**options: Any) -> Any:
-        return pq.ParquetFile(
-            pa.BufferReader(content),
-            pre_buffer=False,
-            thrift_string_size_limit=request["footer"],
-            thrift_container_size_limit=100_000,
-            schema_depth_limit=10,
-            arrow_extensions_enabled=False,
-            **options,
-        )
-
-    file = opened()
+    file = _opened(pa.BufferReader(content), request)
     _check(file, pa, request)
     schema = file.schema_arrow
     readable = [field.name for field in schema if _readable(pa.types, field.type)]
@@ -73,7 +76,55 @@ def _answers(content: bytes, request: dict[str, Any]) -> Iterator[dict[str, Any]
     # Not where it is written as differences, which pyarrow 26 cannot read so.
     differences = _written_as_differences(file.metadata)
     texts = [item.name for item in schema if _is_text(pa.types, item.type) and item.name not in differences]
-    yield from _rows(opened(read_dictionary=texts), readable, request)
+    yield from _rows(_opened(pa.BufferReader(content), request, read_dictionary=texts), readable, request)
+
+
+def _opened(source: Any, request: dict[str, Any], **options: Any) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(
+        source,
+        pre_buffer=False,
+        thrift_string_size_limit=request["footer"],
+        thrift_container_size_limit=100_000,
+        schema_depth_limit=10,
+        arrow_extensions_enabled=False,
+        **options,
+    )
+
+
+def _typed_rows(request: dict[str, Any]) -> Iterator[bytes]:
+    """The rows as lines, if the file has the very columns of the schema. It is read from where it lies, in batches."""
+    _more_time(request["seconds"])
+    import pyarrow as pa
+
+    wanted = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(request["schema"])))
+    file = _opened(pa.PythonFile(sys.stdin.buffer, mode="r"), request)
+    found = file.schema_arrow
+    if found.names != wanted.names:
+        raise _Refused("schema:must be " + ", ".join(wanted.names))
+    if other := next((field for field in wanted if found.field(field.name).type != field.type), None):
+        raise _Refused(f"schema:{other.name} must be {other.type}")
+    _check_size(file.metadata, request)
+    count = size = 0
+    for batch in file.iter_batches(batch_size=_TYPED_ROWS_AT_ONCE, use_threads=False):
+        _more_time(request["seconds"])
+        for row in batch.to_pylist():
+            count += 1
+            line = _line(row)
+            size += len(line)
+            if len(line) > request["line"]:
+                raise _Refused(f"line:{count}")
+            if size > request["bytes"]:
+                raise _Refused("large")
+            yield line
+
+
+def _more_time(seconds: int) -> None:
+    """Bound the processor time until the next batch: how many there are, a good file decides."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    most = int(time.process_time()) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _check(file: Any, pa: Any, request: dict[str, Any]) -> None:
@@ -84,6 +135,10 @@ def _check(file: Any, pa: Any, request: dict[str, Any]) -> None:
         raise _Refused("nested:" + ", ".join(repr(name[:80]) for name in nested[:10]))
     if metadata.num_columns > request["columns"]:
         raise _Refused("columns")
+    _check_size(metadata, request)
+
+
+def _check_size(metadata: Any, request: dict[str, Any]) -> None:
     # As the file says; if that is a lie, the rows are counted too, and memory is bounded.
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     if sum(max(0, group.total_byte_size) for group in groups) > request["bytes"]:

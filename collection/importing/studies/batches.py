@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 BATCH = 1_000
+# Characters of a batch's texts: long rows come fewer at a time.
+MOST_CHARACTERS = 10_000_000
 
 
 def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items in their order, BATCH at a time; no more are taken than one batch needs."""
-    waiting = iter(items)
-    while batch := list(itertools.islice(waiting, BATCH)):
+    """The items in their order, BATCH at a time or fewer with MOST_CHARACTERS; no more are taken than a batch needs."""
+    batch: list[T] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += _characters(item)
+        if len(batch) >= BATCH or characters >= MOST_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
         yield batch
+
+
+def _characters(item: object) -> int:
+    """The characters of all texts in a row."""
+    if isinstance(item, str):
+        return len(item)
+    if isinstance(item, dict):
+        return sum(map(_characters, item.values()))
+    return sum(map(_characters, item)) if isinstance(item, list | tuple) else 0

@@ -13,6 +13,8 @@ from modelserver.wire import SHA256
 Kinds = Mapping[str, str]
 # The largest number in a column of whole numbers.
 _LARGEST = 2**31 - 1
+# Of tasks and test sets.
+LONGEST_NAME = 100
 
 
 def check_study_row(row: Mapping[str, Any], kinds: Kinds) -> None:
@@ -61,6 +63,14 @@ def _sha256(column: str, value: object) -> bool:
     return isinstance(value, str) and SHA256.fullmatch(value) is not None
 
 
+def _sha256_or_empty(column: str, value: object) -> bool:
+    return value == "" or _sha256(column, value)
+
+
+def _name(column: str, value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= LONGEST_NAME
+
+
 def _share(column: str, value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
@@ -71,6 +81,8 @@ _KINDS: Mapping[str, tuple[Callable[[str, Any], bool], str]] = {
     "whole": (_whole, "a whole number"),
     "time": (_time, "a time"),
     "sha256": (_sha256, "a sha256 in hexadecimal digits"),
+    "sha256-or-empty": (_sha256_or_empty, "a sha256 in hexadecimal digits, or empty"),
+    "name": (_name, f"a text of 1 to {LONGEST_NAME} characters"),
     "share": (_share, "a number from 0 to 1"),
     "object": (lambda _, value: isinstance(value, dict), "an object"),
     "texts": (lambda _, value: isinstance(value, list) and all(isinstance(item, str) for item in value), "texts"),

@@ -12,10 +12,10 @@ import orjson
 from collection.errors import Invalid
 from collection.importing.faults import Faults
 from collection.importing.studies.cells import Kinds, check_study_row, check_texts
-from collection.importing.studies.lines import read_lines
+from collection.importing.studies.lines import check_depth, read_lines
 from collection.importing.studies.source import Source
 from collection.models import Task, TestSet
-from collection.planning import SETTINGS, Plan, problems
+from collection.planning import SETTINGS, Plan, check_slug, problems
 from collection.schema import TaskSchema
 from collection.states import ArmKind, RoundState
 from modelserver.wire import MODEL_NAME
@@ -28,18 +28,18 @@ _STUDY: Kinds = {
     "base_version": "text?", "arms": "list", "test_sets": "texts",
 }  # fmt: skip
 _TASK: Kinds = {
-    "slug": "text", "name": "text", "fields": "list", "labels": "list", "instructions": "text", "guidelines": "text",
+    "slug": "text", "name": "name", "fields": "list", "labels": "list", "instructions": "text", "guidelines": "text",
 }  # fmt: skip
 _ARM: Kinds = {"slug": "text", "kind": "text", "position": "count"}
 TABLES: Mapping[str, Kinds] = {
     "contexts": {"position": "count", "text": "text"},
     "test_sets": {
-        "slug": "text", "name": "text", "kind": "text", "sha256": "sha256", "rows": "count", "created_at": "time",
+        "slug": "text", "name": "name", "kind": "text", "sha256": "sha256", "rows": "count", "created_at": "time",
     },
     "test_items": {"test_set": "text", "index": "count", "texts": "object", "label": "text"},
     "versions": {
         "name": "text", "version": "count", "parent": "text?", "role": "text", "recipe": "object", "seed": "whole",
-        "data_sha256": "text", "data_rows": "count", "manifest_sha256": "sha256", "labels": "texts",
+        "data_sha256": "sha256-or-empty", "data_rows": "count", "manifest_sha256": "sha256", "labels": "texts",
         "metrics": "object", "created_at": "time",
     },
     "rounds": {
@@ -48,7 +48,7 @@ TABLES: Mapping[str, Kinds] = {
     },
     "writers": {"writer": "text", "arm": "text?", "draw": "text"},
     "curve": {
-        "arm": "text", "round": "count", "index": "count", "seed": "whole", "data_sha256": "text", "rows": "count",
+        "arm": "text", "round": "count", "index": "count", "seed": "whole", "data_sha256": "sha256", "rows": "count",
         "version": "text?",
     },
     "evaluations": {
@@ -141,16 +141,22 @@ def _read_study(source: Source, facts: Facts, faults: Faults) -> None:
     try:
         with source.open(STUDY) as file:
             study = orjson.loads(file.read(_LARGEST_STUDY))
-        if not isinstance(study, dict) or not check_texts(study):
-            raise Invalid("", "Must be an object, without NUL characters.")
+        if not isinstance(study, dict):
+            raise Invalid("", "Must be an object.")
+        check_depth(study)
+        if not check_texts(study):
+            raise Invalid("", "A text has a NUL character in it.")
         check_study_row(study, _STUDY)
         check_study_row(study["task"], _TASK)
+        check_slug("task.slug", study["task"]["slug"])
         for arm in study["arms"]:
             if not isinstance(arm, dict):
                 raise Invalid("arms", "Must be a list of objects.")
             check_study_row(arm, _ARM)
             if arm["kind"] not in list(ArmKind) or arm["slug"] in facts.arms:
                 raise Invalid("arms", f"{arm['slug'][:40]!r} is of no known kind, or named twice.")
+            if any(arm["position"] == other["position"] for other in facts.arms.values()):
+                raise Invalid("arms", f"Two arms have the position {arm['position']}.")
             facts.arms[arm["slug"]] = arm
         facts.schema = TaskSchema.parse(study["task"]["fields"], study["task"]["labels"])
         facts.study = study

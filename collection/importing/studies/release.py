@@ -98,7 +98,7 @@ def _checked(path: Path, scratch: Path, largest: int, seen: Seen, progress: Prog
     assert facts.schema is not None
     check_site(facts, faults)
     check_scores(source, facts, faults)
-    tables = Tables(source, facts.schema, list(facts.arms))
+    tables = Tables(source, facts.schema, list(facts.arms), largest)
     checker = Checker(facts, seen, faults)
 
     def sign() -> None:

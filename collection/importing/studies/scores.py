@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from collection.importing.faults import Faults
+from collection.importing.rows import Limits
 from collection.importing.studies.facts import Facts, path_of, rows_of
 from collection.importing.studies.source import Source
 from modelserver.datafiles import Row as DataRow
 from modelserver.datafiles import rows_sha256
 
+_LONGEST_TEXT = Limits().cell
 Row = dict[str, Any]
 
 
@@ -70,7 +72,12 @@ class _Scores:
             elif row["index"] != len(rows):
                 self._fault("test_items", line, "index", f"Must be {len(rows)}: they come in order.")
             elif set(self._fields) != set(row["texts"]) or not all(map(_is_text, row["texts"].values())):
-                self._fault("test_items", line, "texts", f"Must be a text for each of {', '.join(self._fields)}.")
+                self._fault(
+                    "test_items",
+                    line,
+                    "texts",
+                    f"Must be a text for each of {', '.join(self._fields)}, at most {_LONGEST_TEXT:,} characters.",
+                )
             elif row["label"] not in self._labels:
                 self._fault("test_items", line, "label", f"Must be one of {', '.join(self._labels)}.")
             texts = tuple(row["texts"].get(name, "") for name in self._fields)
@@ -96,4 +103,4 @@ class _Scores:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,12 +18,19 @@ from collection.errors import Invalid
 from collection.export.layout import FORMAT, MANIFEST
 from collection.export.making import release_sha256
 from collection.importing.faults import Faults
+from modelserver.unzipping import UNREADABLE
 from modelserver.wire import SHA256
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,5}")
 _LARGEST_MANIFEST = 50_000_000
-_MOST_FILES = 100_000
+_MOST_FILES = 10_000
+# What a zip says of its files: some hundred bytes each.
+_LARGEST_DIRECTORY = 4_000_000
+# LZMA takes the memory that the file asks for.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 _PIECE = 1 << 20
+# The bit of a file's flags in a zip.
+_ENCRYPTED = 1
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,13 @@ def open_source(path: Path, scratch: Path, faults: Faults, largest: int, sign: C
     ``largest`` in all. ``sign`` is called with the bytes seen and all bytes. Raises Invalid on ``file`` for what is no
     release.
     """
-    if path.is_dir():
-        reader: _Folder | _Zip = _Folder(path)
-    elif zipfile.is_zipfile(path):
-        reader = _Zip(path)
-    else:
-        raise Invalid("file", "A release is a folder with release.json in it, or a zip of such a folder.")
+    with _opened(path) as reader:
+        return _compared(reader, scratch, faults, largest, sign)
+
+
+def _compared(
+    reader: _Folder | _Zip, scratch: Path, faults: Faults, largest: int, sign: Callable[[int, int], None]
+) -> Source:
     manifest = _manifest(reader)
     files: Mapping[str, Any] = manifest["files"]
     whole = sum(item["size"] for item in files.values())
@@ -76,7 +85,7 @@ def open_source(path: Path, scratch: Path, faults: Faults, largest: int, sign: C
         except (FileNotFoundError, KeyError):
             faults.add(name, 0, "", "The file is missing.")
             continue
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except (_Unreadable, OSError) as error:
             faults.add(name, 0, "", f"The file cannot be read: {error}.")
             continue
         seen += size
@@ -86,6 +95,29 @@ def open_source(path: Path, scratch: Path, faults: Faults, largest: int, sign: C
     if release_sha256(files) != manifest["sha256"]:
         faults.add(MANIFEST, 0, "sha256", "Is not that of the files: release.json was changed after it was made.")
     return Source(reader.root(scratch), manifest)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Folder | _Zip]:
+    if path.is_dir():
+        yield _Folder(path)
+        return
+    with _Bounded(io.FileIO(path)) as file:
+        yield _Zip(file)
+
+
+class _Bounded(io.BufferedReader):
+    """A zip. Its list of files is all that zipfile reads of it at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _LARGEST_DIRECTORY:
+            message = f"The zip's list of its files has {size:,} bytes; at most {_LARGEST_DIRECTORY:,} are taken."
+            raise Invalid("file", message, "too_large")
+        return super().read(size)
+
+
+class _Unreadable(Exception):
+    """Why a file in a zip is not unpacked."""
 
 
 class _Folder:
@@ -113,8 +145,13 @@ class _Folder:
 class _Zip:
     """A release in a zip, at its top or in a folder there."""
 
-    def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path)
+    def __init__(self, file: BinaryIO) -> None:
+        try:
+            if not zipfile.is_zipfile(file):
+                raise Invalid("file", "A release is a folder with release.json in it, or a zip of such a folder.")
+            self._archive = zipfile.ZipFile(file)
+        except UNREADABLE as error:
+            raise Invalid("file", f"The zip is damaged: {error}.", "damaged") from None
         names = [item.filename for item in self._archive.infolist()[: _MOST_FILES + 1]]
         if len(names) > _MOST_FILES:
             raise Invalid("file", f"The zip has more than {_MOST_FILES:,} files.", "too_large")
@@ -125,20 +162,31 @@ class _Zip:
         self._top = tops[0]
 
     def manifest(self) -> bytes:
-        with self._archive.open(self._top + MANIFEST) as file:
-            return file.read(_LARGEST_MANIFEST + 1)
+        return b"".join(self._unpacked(MANIFEST, _LARGEST_MANIFEST))
 
     def copied(self, name: str, size: int, scratch: Path) -> Iterator[bytes]:
         """The pieces of a file, at most one byte more than it should have, as they are unpacked."""
         target = scratch / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._archive.open(self._top + name) as file, target.open("wb") as copy:
-            for piece in _pieces(file, size):
+        with target.open("wb") as copy:
+            for piece in self._unpacked(name, size):
                 copy.write(piece)
                 yield piece
 
     def root(self, scratch: Path) -> Path:
         return scratch
+
+    def _unpacked(self, name: str, size: int) -> Iterator[bytes]:
+        info = self._archive.getinfo(self._top + name)
+        if info.flag_bits & _ENCRYPTED:
+            raise _Unreadable("it is encrypted")
+        if info.compress_type not in _METHODS:
+            raise _Unreadable("it is packed in a way that is not unpacked here; the usual one (deflate) is")
+        try:
+            with self._archive.open(info) as file:
+                yield from _pieces(file, size)
+        except UNREADABLE as error:
+            raise _Unreadable(str(error)) from None
 
 
 def _pieces(file: Any, size: int) -> Iterator[bytes]:
@@ -151,8 +199,8 @@ def _pieces(file: Any, size: int) -> Iterator[bytes]:
 def _manifest(reader: _Folder | _Zip) -> Mapping[str, Any]:
     try:
         content = reader.manifest()
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
-        raise Invalid("file", "There is no release.json that can be read.") from None
+    except (_Unreadable, OSError) as error:
+        raise Invalid("file", f"There is no release.json that can be read ({error}).") from None
     try:
         manifest = orjson.loads(content)
     except orjson.JSONDecodeError as error:

@@ -9,24 +9,31 @@ from typing import Any, BinaryIO
 from collection.errors import Invalid
 from collection.export.cells import check_row
 from collection.export.columns import Kind, attempt_columns, example_columns
-from collection.export.parquet import read_parquet
 from collection.export.sheets import read_csv
 from collection.importing.faults import Faults
+from collection.importing.rows import Limits
 from collection.importing.studies.lines import read_lines
+from collection.importing.studies.parquet import read_parquet
 from collection.importing.studies.source import Source
 from collection.schema import TaskSchema
 
 EXAMPLES, ATTEMPTS = "examples", "attempts"
 # The best first: of the last a release has no attempts.
 _FORMATS = ("jsonl", "parquet", "csv", "data")
+# Tries are numbered from 0 in a release, and from 1 in a column of this size.
+_MOST_TRIES = 2**31 - 1
 Row = dict[str, Any]
 
 
 class Tables:
     """The tables of each arm of a release, read from its best format."""
 
-    def __init__(self, source: Source, schema: TaskSchema, arms: list[str]) -> None:
-        """Raises Invalid on ``file`` if the release has no format that can be read."""
+    def __init__(self, source: Source, schema: TaskSchema, arms: list[str], largest: int) -> None:
+        """Of a file that unpacks as it is read, at most ``largest`` bytes are taken.
+
+        Raises Invalid on ``file`` if the release has no format that can be read.
+        """
+        self._limits = Limits(bytes=largest, rows=largest)
         self._source, self._labels = source, schema.label_names
         fields = [item.name for item in schema.fields]
         self.columns: Mapping[str, Mapping[str, Kind]] = {
@@ -66,7 +73,7 @@ class Tables:
         try:
             with self._source.open(path) as file:
                 for line, row in self._read(file, columns):
-                    problem = row if isinstance(row, Invalid) else _problem(row, columns, arm)
+                    problem = row if isinstance(row, Invalid) else self._problem(row, columns, arm)
                     if problem is not None:
                         faults.add(path, line, problem.field, problem.message)
                     elif not isinstance(row, Invalid):
@@ -78,21 +85,29 @@ class Tables:
 
     def _read(self, file: BinaryIO, columns: Mapping[str, Kind]) -> Iterator[tuple[int, Row | Invalid]]:
         if self._format == "jsonl":
-            return read_lines(file)
+            return read_lines(file, self._limits.line)
         if self._format == "csv":
             return read_csv(file, columns)
-        return read_parquet(file, columns, self._labels)
+        return read_parquet(file, columns, self._labels, self._limits)
 
-
-def _problem(row: Row, columns: Mapping[str, Kind], arm: str) -> Invalid | None:
-    try:
-        check_row(row, columns)
-    except Invalid as error:
-        # A message of its own column; "row" is no column.
-        return Invalid(error.field.removeprefix("row") if error.field == "row" else error.field, error.message)
-    if row["arm"] != arm:
-        return Invalid("arm", f"Must be {arm}, as the folder is.")
-    return None
+    def _problem(self, row: Row, columns: Mapping[str, Kind], arm: str) -> Invalid | None:
+        try:
+            check_row(row, columns)
+        except Invalid as error:
+            # A message of its own column; "row" is no column.
+            return Invalid(error.field.removeprefix("row") if error.field == "row" else error.field, error.message)
+        if row["arm"] != arm:
+            return Invalid("arm", f"Must be {arm}, as the folder is.")
+        if row["try"] >= _MOST_TRIES:
+            return Invalid("try", f"Must be below {_MOST_TRIES:,}.")
+        texts = [(column, value) for column, value in row.items() if isinstance(value, str)]
+        texts += [
+            ("votes", vote[column]) for vote in row.get("votes", ()) for column in ("validator", "label", "reason")
+        ]
+        for column, text in texts:
+            if len(text) > self._limits.cell:
+                return Invalid(column, f"Longer than {self._limits.cell:,} characters.", "too_long")
+        return None
 
 
 Read = Callable[[], Iterator[tuple[str, int, Row]]]

@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from annotators.models import Annotator
 from collection import imports, intake
 from collection.access import visible
+from collection.importing.studies.batches import batches
 from collection.models import Assignment, Attempt, DataImport, Experiment, ImportedVersion, Task, TestSet, Validation
 from collection.states import ImportState
 from modelserver.models import ModelVersion
@@ -168,6 +169,14 @@ def votes_for_own(rows: Rows) -> None:
     rows[0]["votes"][0]["validator"] = rows[0]["writer"]
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Objects in each other."""
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"inner": value}
+    return value
+
+
 def circle(rows: Rows) -> None:
     """The first version comes from the last, which comes from the first."""
     rows[0]["parent"] = f"{rows[-1]['name']}/{rows[-1]['version']}"
@@ -214,6 +223,15 @@ def circle(rows: Rows) -> None:
         ("study/evaluations.jsonl", set_first("predicted", [9] * 10), ("study/evaluations.jsonl", 1, "predicted")),
         ("study/round_scores.jsonl", set_first("version", "x/1"), ("study/round_scores.jsonl", 1, "version")),
         ("study/curve.jsonl", set_first("round", 9), ("study/curve.jsonl", 1, "round")),
+        (EXAMPLES, set_first("try", 2**31), (EXAMPLES, 1, "try")),
+        (EXAMPLES, set_first("why_label", "x" * 100_001), (EXAMPLES, 1, "why_label")),
+        (EXAMPLES, set_first("why_label", "x" * 1_000_001), (EXAMPLES, 0, "")),
+        (EXAMPLES, set_first("probabilities", nested(200)), (EXAMPLES, 1, "probabilities")),
+        ("study/versions.jsonl", set_first("recipe", nested(200)), ("study/versions.jsonl", 1, "recipe")),
+        ("study/versions.jsonl", set_first("metrics", nested(51)), ("study/versions.jsonl", 1, "metrics")),
+        ("study/versions.jsonl", set_first("data_sha256", "2" * 65), ("study/versions.jsonl", 1, "data_sha256")),
+        ("study/curve.jsonl", set_first("data_sha256", "not one"), ("study/curve.jsonl", 1, "data_sha256")),
+        ("study/test_sets.jsonl", set_first("name", "n" * 101), ("study/test_sets.jsonl", 1, "name")),
         ("study/test_items.jsonl", set_first("label", "maybe"), ("study/test_items.jsonl", 1, "label")),
         ("study/test_items.jsonl", set_first("texts", {"premise": "x"}), ("study/test_items.jsonl", 1, "texts")),
     ],
@@ -326,6 +344,32 @@ def test_a_zip_leads_nowhere_else_and_what_no_manifest_names_is_not_unpacked(rel
         archive.writestr("../../escaped", "x")
     assert imported(path).state == ImportState.DONE
     assert not list(tmp_path.rglob("escaped"))
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        (lambda study: study["task"].update(slug="t" * 41), "task.slug"),
+        (lambda study: study["task"].update(slug="Not a slug"), "task.slug"),
+        (lambda study: study["task"].update(name="n" * 101), "name"),
+        (lambda study: study["task"].update(fields=[nested(200)]), "task"),
+        (lambda study: study["settings"].update(recipe=nested(200)), "settings"),
+        (lambda study: study["arms"][1].update(position=study["arms"][0]["position"]), "arms"),
+    ],
+)
+def test_what_is_wrong_in_the_study_is_named(release: Path, change: Callable[[Any], None], column: str) -> None:
+    path = release / "study/study.json"
+    told = orjson.loads(path.read_bytes())
+    change(told)
+    write(path, orjson.dumps(told))
+    sealed(release)
+    assert ("study/study.json", 0, column) in refused(release)
+
+
+def test_long_rows_are_stored_fewer_at_a_time() -> None:
+    rows = [{"text": "x" * 4_000_000, "votes": [{"reason": "y" * 1_000_001}]}] * 5
+    assert [len(batch) for batch in batches(rows)] == [2, 2, 1]
+    assert [len(batch) for batch in batches(range(2_500))] == [1000, 1000, 500]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"{}"])
