@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ _HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1 / 
 #show table.cell.where(y: 0): strong
 #show figure: set block(breakable: true)
 """
+# Of letters in points; how many characters a line of the usual size has, and how many lines a page under its title.
+_USUAL, _LEAST = 9.0, 6.0
+_LINE, _LINES = 165, 36
 # Longer tables are for programs: paper has their beginning.
 _MOST_ROWS = 120
 
@@ -50,6 +54,8 @@ def source(
     yield f"#set document(title: {_text(title)}, date: none)"
     yield f'#align(center, text(size: 16pt, weight: "bold", {_text(title)}))'
     for section in sections:
+        if section is sections[0]:
+            yield f"#set text(size: {_size(section)}pt)"
         yield f"#heading(level: 1, {_text(section.title)})"
         yield from (f"#list.item({_text(item)})" for item in section.findings)
         for chart in section.charts:
@@ -65,8 +71,16 @@ def source(
         if section is sections[0]:
             # The summary, by itself.
             yield "#pagebreak(weak: true)"
+            yield f"#set text(size: {_USUAL}pt)"
     yield f"#heading(level: 1, {_text('How this was computed')})"
     yield from (f"#list.item({_text(f'{name}: {value}')})" for name, value in _plain(colophon))
+
+
+def _size(summary: Section) -> float:
+    """The size of letters in points that keeps a summary on its page."""
+    lines = sum(1 + len(item) // _LINE for item in (*summary.findings, *summary.limits))
+    shrunk = _USUAL * math.sqrt(_LINES / max(lines, 1))
+    return max(_LEAST, min(_USUAL, round(shrunk, 1)))
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -56,9 +56,12 @@ def test_the_summary_has_every_caution_of_a_test_set_it_speaks_of() -> None:
     assert caution == [min(claims) - 1]
 
 
-@pytest.mark.parametrize("rounds", [1, 6])
-def test_the_summary_has_the_first_page_to_itself(rounds: int, tmp_path: Path) -> None:
-    made = study(rounds=rounds, seeds=2, test_sets=("plain", "errors"))
+@pytest.mark.parametrize(
+    ("rounds", "test_sets"),
+    [(1, ("plain", "errors")), (6, ("plain", "errors")), (6, ("plain", "errors", "hard", "old"))],
+)
+def test_the_summary_has_the_first_page_to_itself(rounds: int, test_sets: tuple[str, ...], tmp_path: Path) -> None:
+    made = study(rounds=rounds, seeds=2, test_sets=test_sets)
     summary, *others = sections_of(made, OPTIONS)
     assert len(alike(summary.findings, list(made.arms))) == len(summary.findings)
     report = tmp_path / "report.typ"
