@@ -84,9 +84,15 @@ def test_a_classifier_that_tells_no_label_is_said_to_tell_so_many_more_at_most(m
 
 
 def test_nothing_is_said_of_a_classifier_where_nearly_all_labels_are_the_same() -> None:
-    rows = [example(index, label=LABELS[index % 40 == 0]) for index in range(200)]
+    def text(index: int) -> str:
+        # A clue that some texts of the common label have too.
+        return f"The man sees house {index}.{' A zebra sleeps.' if index % 13 == 0 or index % 25 == 3 else ''}"
+
+    rows = [example(index, label=LABELS[index % 13 == 0], text=text(index)) for index in range(200)]
     found = section(study(rows, {"dynamic": "dynamic"}), Options(), afresh)
-    assert figures(found, "quality-arms")[0]["above"].high < 0.05
+    [row] = figures(found, "quality-arms")
+    assert row["above"].low < 0 < row["above"].high
+    assert row["commonest"] > 0.9
     assert not any("classifier" in text for text in found.findings)
 
 
