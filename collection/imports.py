@@ -246,9 +246,8 @@ def fetched(taken: DataImport) -> Iterator[tuple[Path, Path]]:
 
 def forget_files() -> None:
     """Drop the kept files of imports that are over, and what killed processes of this machine have left of them."""
-    over = DataImport.objects.filter(state__in=_OVER, size__isnull=False, file_gone=False)
     old = timezone.now() - KEPT_FOR
-    for item in over.filter(~Q(state=ImportState.FAILED) | Q(ended_at__lte=old)):
+    for item in _over_with_file().filter(~Q(state=ImportState.FAILED) | Q(ended_at__lte=old)):
         _forget(item)
     # Asked for by somebody whose process died while it kept the file.
     for item in DataImport.objects.filter(size=None, state=ImportState.DUE, created_at__lt=old):
@@ -265,8 +264,12 @@ def forget_files() -> None:
 
 def forget_files_of(user: AbstractBaseUser) -> None:
     """Drop the files that somebody has sent to be imported; one that is being imported goes when that is over."""
-    for item in DataImport.objects.filter(user_id=user.pk, state__in=_OVER, size__isnull=False, file_gone=False):
+    for item in _over_with_file().filter(user_id=user.pk):
         _forget(item)
+
+
+def _over_with_file() -> QuerySet[DataImport]:
+    return DataImport.objects.filter(state__in=_OVER, size__isnull=False, file_gone=False)
 
 
 def _forget(item: DataImport) -> None:

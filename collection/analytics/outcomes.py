@@ -41,7 +41,7 @@ class Collected:
     @property
     def judged_and_decided(self) -> pd.DataFrame:
         """The texts that vMER is a share of: one that waits has not failed."""
-        return self.judged[self.judged["state"] != "pending"]
+        return self.decided[self.decided["judged"]]
 
 
 def texts_with_outcomes(study: Study) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from django.conf import settings
 from fsspec.implementations.local import LocalFileSystem
 
 from collection.export.layout import MANIFEST
-from collection.export.whole import whole
+from collection.export.whole import append, whole
 from modelserver.durable import flush
 
 CHUNK_BYTES = 1 << 20
@@ -58,7 +58,7 @@ class ReleaseStorage:
         target = f"{self._path(place)}/{path}"
         if self._local:
             with whole(Path(target)) as opened, file.open("rb") as source:
-                shutil.copyfileobj(source, opened, CHUNK_BYTES)
+                append(source, opened)
             return
         self._filesystem.makedirs(target.rpartition("/")[0], exist_ok=True)
         self._filesystem.put_file(str(file), target)

@@ -84,7 +84,7 @@ def from_influence(
     variance, freedom = _variance(influence, codes)
     if freedom < 1:
         return Estimate(n, value, None, None, limit=_UNKNOWN)
-    if variance <= _NOTHING * max(1.0, value**2):
+    if _is_nothing(variance, value):
         return Estimate(n, value, None, None, limit=_ALIKE)
     half = float(student.ppf(0.975, freedom)) * variance**0.5
     return Estimate(n, value, max(bounds[0], value - half), min(bounds[1], value + half), f"t, {_names(codes)}")
@@ -96,7 +96,7 @@ def jackknife(n: int, value: float, without: Floats) -> Estimate:
     if count < 2:
         return Estimate(n, value, None, None, limit=_UNKNOWN)
     variance = (count - 1) / count * float(((without - without.mean()) ** 2).sum())
-    if variance <= _NOTHING * max(1.0, value**2):
+    if _is_nothing(variance, value):
         return Estimate(n, value, None, None, limit=_ALIKE)
     half = float(student.ppf(0.975, count - 1)) * variance**0.5
     return Estimate(n, value, max(0.0, value - half), value + half, f"jackknife over {count} clusters")
@@ -108,6 +108,10 @@ def clearly_apart(one: Estimate, other: Estimate) -> bool:
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.low > other.high or other.low > one.high
+
+
+def _is_nothing(variance: float, value: float) -> bool:
+    return variance <= _NOTHING * max(1.0, value**2)
 
 
 def _hybrid(one: Estimate, other: Estimate) -> Estimate:
