@@ -62,8 +62,11 @@ def _grams(texts: Sequence[str]) -> csr_array:
     windows = len(letter) - _GRAM + 1
     gram = np.zeros(windows, dtype=np.int64)
     for offset in range(_GRAM):
-        # Numbered anew at each letter, so that the number of any gram fits.
-        _, gram = np.unique(gram * len(alphabet) + letter[offset : offset + windows], return_inverse=True)
+        if len(alphabet) ** (offset + 1) > np.iinfo(np.int64).max:
+            # Numbered anew, so that the number of any gram fits.
+            _, gram = np.unique(gram, return_inverse=True)
+        gram = gram * len(alphabet) + letter[offset : offset + windows]
+    _, gram = np.unique(gram, return_inverse=True)
     lengths = np.array([len(text) for text in padded])
     row = np.repeat(np.arange(len(texts)), lengths)[:windows]
     within = np.arange(windows) + _GRAM <= np.cumsum(lengths)[row]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from collection.analytics.parts import Parts, digest
 from collection.analytics.quality import artifacts, diversity, duplicates, hypothesis_only, inter_bleu, syntax
@@ -19,11 +20,13 @@ from collection.analytics.sections import Options
 from collection.analytics.study import Study
 
 # Part of every key: to be raised whenever what a part is made of is computed in another way.
-_VERSION = 1
+_VERSION = 2
 _READ = ["arm", "round", "writer", "context", "context_text", "text", "label"]
 _TEXT = ["length", "grade", "overlap", "negated"]
 _LIKE = ["nearest", "of_others", "mean"]
+_AGAINST = [f"{name}_{suffix}" for name in (*_LIKE, "told") for suffix in ("round", "arm")] + ["told_even_arm"]
 
+Floats = NDArray[np.float64]
 # An arm and its round, or the arm in all rounds.
 Group = tuple[str, int | None]
 # A text's words.
@@ -36,11 +39,15 @@ class Measured:
     none; what is measured against others of the round ends in ``_round``, of the arm in ``_arm``. ``told_even_arm`` is
     that of equally many examples in every arm. ``repeats_*`` flags texts that nearly repeat an earlier one.
 
-    ``words``, ``bigrams``: their spectra by group. ``leanings``: words that lean to a label, by arm. ``pairs``: places
-    in ``rows`` of texts that are nearly the same.
+    ``places``: which rows a group has. ``keys``: a digest of what its figures are made of, but for the parser, and for
+    ``repeats_*`` and ``told_even_arm``, which are about others' texts too. ``words``, ``bigrams``: their spectra by
+    group. ``leanings``: words that lean to a label, by arm. ``pairs``: places in ``rows`` of texts that are nearly the
+    same.
     """
 
     rows: pd.DataFrame
+    places: Mapping[Group, NDArray[np.intp]]
+    keys: Mapping[Group, str]
     words: Mapping[Group, Sequence[diversity.Spectrum]]
     bigrams: Mapping[Group, Sequence[diversity.Spectrum]]
     leanings: Mapping[str, Sequence[artifacts.Leaning]]
@@ -48,9 +55,7 @@ class Measured:
 
     def group(self, group: Group) -> pd.DataFrame:
         """The rows of a group."""
-        arm, number = group
-        rows = self.rows[self.rows["arm"] == arm]
-        return rows if number is None else rows[rows["round"] == number]
+        return self.rows.take(self.places.get(group, []))
 
 
 def blocks(rows: pd.DataFrame) -> pd.Series:
@@ -63,55 +68,55 @@ def measure(study: Study, options: Options, parts: Parts) -> Measured:
     """Measure a study; what is of one round or one arm is made again only where its texts have changed."""
     # Round by round, so that what an arm's rounds are made of tells what the arm is made of.
     rows = study.accepted.sort_values("round", kind="stable")[_READ].reset_index(drop=True)
+    hashes = pd.util.hash_pandas_object(rows, index=False).to_numpy()
     # A text is in its round and in its arm, and in each for several figures.
     split = cache(words)
-    for column in (*_TEXT, "distance"):
-        rows[column] = np.nan
+    measures: dict[str, Floats] = {name: np.full(len(rows), np.nan) for name in (*_TEXT, "distance", *_AGAINST)}
     counted: dict[Group, Mapping[str, Any]] = {}
     keys: dict[Group, str] = {}
+    of_group = dict(_groups(rows, study))
     leanings = {}
     fewest = int(rows.groupby("arm").size().min()) if len(rows) else 0
-    for group, index in _groups(rows, study):
+    for group, places in of_group.items():
         arm, number = group
-        own = rows.loc[index, _READ]
-        if number is None:
-            key = digest(*(made for group, made in keys.items() if group[0] == arm))
-        else:
-            key = keys[group] = digest(_VERSION, options.as_released, own)
+        own = rows.take(places)
+        key = keys[group] = digest(_VERSION, options.as_released, options.seed, hashes[places])
         counted[group] = parts("quality-diversity", key, partial(_diversity, own, split, options.as_released))
         suffix = "arm" if number is None else "round"
-        like = parts("quality-likeness", digest(key, options.seed), partial(_likeness, own, options))
+        like = parts("quality-likeness", key, partial(_likeness, own, options))
         told = parts("quality-told", key, partial(_told, own, split))
         for name, values in {**like, "told": told}.items():
-            rows.loc[index, f"{name}_{suffix}"] = _numbers(values)
+            measures[f"{name}_{suffix}"][places] = _numbers(values)
         if number is None:
             leanings[arm] = [
                 artifacts.Leaning(*item) for item in parts("quality-words", key, partial(_words, own, split))
             ]
             even = own.sample(fewest, random_state=options.seed).sort_index()
             if len(own) > fewest:
-                told = parts("quality-told", digest(_VERSION, even), partial(_told, even, split))
-            rows.loc[even.index, "told_even_arm"] = _numbers(told)
+                told = parts("quality-told", digest(_VERSION, hashes[even.index]), partial(_told, even, split))
+            measures["told_even_arm"][even.index] = _numbers(told)
             continue
         texts = parts("quality-texts", key, partial(_texts, own, split, options.as_released))
         for name in _TEXT:
-            rows.loc[index, name] = _numbers(texts[name])
+            measures[name][places] = _numbers(texts[name])
         if syntax.parser():
-            parsed = digest(_VERSION, syntax.parser(), own["text"].tolist())
+            parsed = digest(key, syntax.parser())
             distances = parts("quality-syntax", parsed, partial(syntax.distances, own["text"].tolist()))
-            rows.loc[index, "distance"] = _numbers(distances)
-    pairs = _pairs(rows, parts)
-    _flag_repeats(rows, pairs)
-    return Measured(rows, _spectra(counted, "words"), _spectra(counted, "bigrams"), leanings, pairs)
+            measures["distance"][places] = _numbers(distances)
+    pairs = _pairs(rows, hashes, parts)
+    rows = rows.assign(**measures, **_repeats(rows, pairs))
+    return Measured(rows, of_group, keys, _spectra(counted, "words"), _spectra(counted, "bigrams"), leanings, pairs)
 
 
-def _groups(rows: pd.DataFrame, study: Study) -> Iterator[tuple[Group, pd.Index]]:
+def _groups(rows: pd.DataFrame, study: Study) -> Iterator[tuple[Group, NDArray[np.intp]]]:
+    """Each arm's rounds and then the arm, with the places of their rows."""
+    arms, numbers = rows["arm"].to_numpy(dtype=object), rows["round"].to_numpy()
     for arm in study.arms:
-        own = rows[rows["arm"] == arm]
-        for number, part in own.groupby("round"):
-            yield (arm, int(number)), part.index
+        own = np.flatnonzero(arms == arm)
+        for number in np.unique(numbers[own]).tolist():
+            yield (arm, number), own[numbers[own] == number]
         if len(own):
-            yield (arm, None), own.index
+            yield (arm, None), own
 
 
 def _diversity(rows: pd.DataFrame, split: Split, as_released: bool) -> dict[str, list[list[tuple[int, int]]]]:
@@ -167,16 +172,15 @@ def _words(rows: pd.DataFrame, split: Split) -> list[tuple[Any, ...]]:
     return [(item.word, item.label, item.texts, item.elsewhere, item.pmi, item.z, item.q) for item in found]
 
 
-def _pairs(rows: pd.DataFrame, parts: Parts) -> tuple[duplicates.Places, duplicates.Places]:
+def _pairs(rows: pd.DataFrame, hashes: NDArray[np.uint64], parts: Parts) -> tuple[duplicates.Places, duplicates.Places]:
     """Pairs of texts that are nearly the same; a round's with all texts before them are a part."""
-    texts = rows["text"].tolist()
-    near = duplicates.NearTexts(texts)
+    near = duplicates.NearTexts(rows["text"].tolist())
     ends = np.flatnonzero(np.diff(rows["round"], append=np.inf)) + 1
     earlier: list[int] = []
     later: list[int] = []
     start = 0
     for end in ends.tolist():
-        found = parts("quality-pairs", digest(_VERSION, start, texts[:end]), partial(_pairs_from, near, start, end))
+        found = parts("quality-pairs", digest(_VERSION, start, hashes[:end]), partial(_pairs_from, near, start, end))
         earlier += found[0]
         later += found[1]
         start = end
@@ -187,14 +191,16 @@ def _pairs_from(near: duplicates.NearTexts, start: int, end: int) -> list[list[i
     return [side.tolist() for side in near.pairs(start, end)]
 
 
-def _flag_repeats(rows: pd.DataFrame, pairs: tuple[duplicates.Places, duplicates.Places]) -> None:
+def _repeats(rows: pd.DataFrame, pairs: tuple[duplicates.Places, duplicates.Places]) -> dict[str, Floats]:
     """The later of two texts that are nearly the same repeats the earlier."""
     earlier, later = pairs
-    arm, number = rows["arm"].to_numpy(), rows["round"].to_numpy()
+    arm, number = rows["arm"].to_numpy(dtype=object), rows["round"].to_numpy()
     in_arm = arm[earlier] == arm[later]
+    found = {}
     for suffix, together in (("arm", in_arm), ("round", in_arm & (number[earlier] == number[later]))):
-        rows[f"repeats_{suffix}"] = 0.0
-        rows.loc[later[together], f"repeats_{suffix}"] = 1.0
+        flags = found[f"repeats_{suffix}"] = np.zeros(len(rows))
+        flags[later[together]] = 1.0
+    return found
 
 
 def _plain(values: Any) -> list[float | None]:

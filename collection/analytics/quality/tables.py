@@ -48,8 +48,7 @@ _METHOD = (
 _BANDS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, overlap.HIGH), (overlap.HIGH, 1.0))
 _TOP = 8
 # Part of every key: to be raised whenever figures are worked out in another way.
-_CODE = 3
-_TEXTS = ("text", "context_text")
+_CODE = 4
 
 
 def arms(study: Study, measured: Measured, parts: Parts) -> Table:
@@ -213,24 +212,24 @@ def _figures(
     least = 0.0 if any(number is None for _, number in groups) else 0.5
     sizes = {name: _even_size([spectra[group] for group in groups], least) for name, spectra in _both(measured)}
     for group in groups:
-        suffix, other = ("arm", "round") if group[1] is None else ("round", "arm")
-        rows = measured.group(group)
-        # Texts themselves are in no figure, and take longest to tell apart.
-        rows = rows[[name for name in rows.columns if not name.endswith(f"_{other}") and name not in _TEXTS]]
+        suffix = "arm" if group[1] is None else "round"
         counted = {name: spectra[group] for name, spectra in _both(measured)}
-        key = digest(_CODE, study.labels, syntax.parser(), sizes, counted, rows)
-        stored = parts("quality-figures", key, partial(_plain, study, rows, suffix, counted, sizes))
+        repeated = measured.rows[f"repeats_{suffix}"].to_numpy()[measured.places[group]]
+        key = digest(_CODE, study.labels, syntax.parser(), sizes, measured.keys[group], repeated)
+        stored = parts("quality-figures", key, partial(_plain, study, measured, group, suffix, counted, sizes))
         yield group, {name: Estimate(**item) if isinstance(item, Mapping) else item for name, item in stored.items()}
 
 
 def _plain(
     study: Study,
-    rows: pd.DataFrame,
+    measured: Measured,
+    group: Group,
     suffix: str,
     counted: Mapping[str, Sequence[diversity.Spectrum]],
     sizes: Mapping[str, int],
 ) -> dict[str, Any]:
     """The figures of a group's rows, as plain values."""
+    rows = measured.group(group)
     clusters = _clusters(rows)
     commonest = rows["label"] == rows["label"].mode().iloc[0]
     told = rows[f"told_{suffix}"]
