@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
-from collection.analytics.comparison import Compared, Pair, area, compare, overtaking, pairs
+from collection.analytics.comparison import Compared, area, compare, overtaking, pairs
 from collection.analytics.curves import sizes_note, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
@@ -57,7 +57,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         for item, row, crossing in zip(last, last_rows, crossings, strict=True):
             if item.pair.tested is of_set:
                 claims.append(_after(item, row["p_adjusted"], len(last)))
-                findings += [claims[-1], *_overtaken(item.pair, crossing)]
+                findings += [claims[-1], *_overtaken(item, row["p_adjusted"], crossing)]
         gist += [[*warnings, *claims]] if claims else []
     crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
     beside = [row for item in tested for row in _beside_rows(item, last)]
@@ -235,12 +235,17 @@ def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
             f"{where}: we cannot tell whether {pair.arm} or {pair.reference} gives the better model; the difference in "
             f"accuracy is {points(item.difference)}."
         )
-    if isinstance(p_adjusted, float) and p_adjusted > 0.05:
+    if not _stands(item, p_adjusted):
         return (
             f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. "
             f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
         )
     return _clear(item, sign, where) + _prior_shift(item, sign)
+
+
+def _stands(item: Compared, p_adjusted: Cell) -> bool:
+    """Whether the difference is clear, also among all comparisons."""
+    return sure_sign(item.difference) != 0 and not (isinstance(p_adjusted, float) and p_adjusted > 0.05)
 
 
 def _sizes(item: Compared) -> str:
@@ -251,11 +256,14 @@ def _sizes(item: Compared) -> str:
     return f" (trained on {own:,.0f} examples of {item.pair.arm} and {other:,.0f} of {item.pair.reference})"
 
 
-def _overtaken(pair: Pair, crossing: Crossover) -> list[str]:
-    """Who overtook whom, if the interval of the round lies within the common rounds: more than 95 of 100 draws then saw
-    it happen, and so few had it lead from the first or end behind."""
-    figure = crossing.round
+def _overtaken(item: Compared, p_adjusted: Cell, crossing: Crossover) -> list[str]:
+    """Who overtook whom, if the lead after the last round stands and the interval of the round lies within the common
+    rounds: more than 95 of 100 draws then saw it happen, and so few had it lead from the first or end behind."""
+    pair, figure = item.pair, crossing.round
     if figure.value is None or figure.low is None or figure.high is None or figure.low <= pair.rounds[0]:
+        return []
+    # Where arms do not differ, chance makes one overtake the other somewhere in one of six comparisons.
+    if not _stands(item, p_adjusted) or sure_sign(item.difference) != crossing.overtakes:
         return []
     ahead, behind = (pair.arm, pair.reference)[:: crossing.overtakes]
     return [

@@ -15,22 +15,34 @@ from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
-from collection.analytics.two_way import Floats, Ints, Rates, cluster_indices, cluster_sums, level, ratios, spread
+from collection.analytics.two_way import (
+    Floats,
+    Ints,
+    Rates,
+    balanced,
+    cluster_indices,
+    cluster_sums,
+    level,
+    ratios,
+    spread,
+)
 
+_ESTIMATES = ("accuracy", "error", "balanced")
 # Part of every key: to be raised whenever cells are worked out in another way.
-_CODE = 1
+_CODE = 2
+NEVER = np.iinfo(np.int64).max
 Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Written:
-    """The accepted examples as arrays, a row an example: label index, context, writer, and the first round in which
-    its writer had an accepted example. ``row_of`` finds the row of a key."""
+    """The accepted examples as arrays, a row an example: label index, context, writer, and for each arm the first round
+    in which its writer had an accepted example there (NEVER if there is none). ``row_of`` finds the row of a key."""
 
     gold: Ints
     context: NDArray[np.object_]
     writer: NDArray[np.object_]
-    first: Ints
+    first: Mapping[str, Ints]
     row_of: Mapping[str, int]
 
 
@@ -50,8 +62,9 @@ class Cell:
     """How the versions that stand for an arm and round do on the accepted examples of ``on_arm`` in ``on_round``.
 
     ``left_out`` examples were not counted, as their writer also wrote what the versions were trained on. Intervals
-    keep together the rows of one ``clustered_by``, "context" or "writer": whichever makes them wider; "" where there
-    is but one of each.
+    keep together the rows of one ``clustered_by``, "context" or "writer": whichever makes that of the accuracy wider;
+    "" where there is but one of each. ``majority`` is the share of the commonest gold label, ``said`` that of each of
+    the task's labels among the answers, both plain counts of these examples (None and () where there are none).
     """
 
     trained: Trained
@@ -59,6 +72,9 @@ class Cell:
     on_round: int
     accuracy: Estimate
     error: Estimate
+    balanced: Estimate
+    majority: float | None
+    said: tuple[float, ...]
     left_out: int
     clustered_by: str
 
@@ -68,12 +84,16 @@ def written(study: Study) -> Written:
     accepted = study.accepted.drop_duplicates("key")
     gold = accepted["label"].map({label: index for index, label in enumerate(study.labels)})
     accepted, gold = accepted[gold.notna()], gold[gold.notna()]
-    first = accepted.groupby("writer")["round"].transform("min")
+    in_arm = accepted.groupby(["arm", "writer"])["round"].min()
+    first = {
+        arm: in_arm[arm].reindex(accepted["writer"], fill_value=NEVER).to_numpy(dtype=np.int64)
+        for arm in in_arm.index.unique("arm")
+    }
     return Written(
         gold.to_numpy(dtype=np.int64),
         accepted["context"].to_numpy(dtype=object),
         accepted["writer"].to_numpy(dtype=object),
-        first.to_numpy(dtype=np.int64),
+        first,
         {key: row for row, key in enumerate(accepted["key"])},
     )
 
@@ -100,10 +120,12 @@ def _crossed(study: Study, parts: Parts) -> list[Cell]:
         own = [found[at] for at in places]
         named = [(item.trained.arm, item.trained.round, item.on_arm, item.on_round) for item in own]
         of_examples = [[content(keys) for keys, _ in item.said] for item in own]
-        key = digest(_CODE, named, of_examples, np.concatenate([given for item in own for _, given in item.said]))
-        stored = parts(f"cross-{number}", key, partial(_plain, own, examples))
+        key = digest(
+            _CODE, study.labels, named, of_examples, np.concatenate([given for item in own for _, given in item.said])
+        )
+        stored = parts(f"cross-{number}", key, partial(_plain, own, examples, study.labels))
         for at, item, plain in zip(places, own, stored, strict=True):
-            figures = {name: Estimate(**plain[name]) for name in ("accuracy", "error")}
+            figures = {name: Estimate(**plain[name]) for name in _ESTIMATES} | {"said": tuple(plain["said"])}
             made[at] = Cell(item.trained, item.on_arm, item.on_round, **(plain | figures))
     return [made[at] for at in range(len(found))]
 
@@ -113,13 +135,17 @@ def _content(keys: Keys, examples: Written) -> str:
     rows = _rows(keys, examples)
     known = rows[rows >= 0]
     names = (examples.context[known].tolist(), examples.writer[known].tolist())
-    return digest(keys, rows >= 0, examples.gold[known], examples.first[known], *names)
+    first = {arm: of_arm[known].tolist() for arm, of_arm in examples.first.items()}
+    return digest(keys, rows >= 0, examples.gold[known], first, *names)
 
 
-def _plain(found: Sequence[Scored], examples: Written) -> list[dict[str, Any]]:
+def _plain(found: Sequence[Scored], examples: Written, labels: Sequence[str]) -> list[dict[str, Any]]:
     """What is stored of cells: all but what ``found`` names already."""
-    names = ("accuracy", "error", "left_out", "clustered_by")
-    return [{name: value for name, value in asdict(item).items() if name in names} for item in cells(found, examples)]
+    return [
+        {name: getattr(item, name) for name in ("majority", "said", "left_out", "clustered_by")}
+        | {name: asdict(getattr(item, name)) for name in _ESTIMATES}
+        for item in cells(found, examples, len(labels))
+    ]
 
 
 def scored(study: Study) -> list[Scored]:
@@ -158,7 +184,7 @@ def _together(known: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
     return shared, np.stack(said)
 
 
-def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
+def cells(found: Sequence[Scored], examples: Written, labels: int) -> list[Cell]:
     """The cells of the matrix of versions by rounds, in the same order; missing, with the reason, where none of its
     examples can be counted."""
     made: dict[int, Cell] = {}
@@ -167,8 +193,9 @@ def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
     for at, item in enumerate(found):
         scores, predicted = _together([(rows_of[keys], given) for keys, given in item.said])
         counted = np.ones(len(scores), dtype=bool)
-        if item.trained.arm == item.on_arm:
-            counted = examples.first[scores] > item.trained.round
+        if item.trained.arm in examples.first:
+            # Of other arms too: nothing keeps people of imported studies to one arm.
+            counted = examples.first[item.trained.arm][scores] > item.trained.round
         rows = scores[counted]
         left_out = len(scores) - len(rows)
         if len(rows):
@@ -180,29 +207,50 @@ def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
                 else "the round has no accepted examples with a score"
             )
             none = missing(0, why)
-            made[at] = Cell(item.trained, item.on_arm, item.on_round, none, none, left_out, "")
+            made[at] = Cell(item.trained, item.on_arm, item.on_round, none, none, none, None, (), left_out, "")
     for (of_rows, left_out), members in alike.items():
         rows = np.frombuffer(of_rows, dtype=np.int64)
-        errors = _errors([predicted for _, _, predicted in members], rows, examples)
-        for (at, item, _), (clustered_by, error) in zip(members, errors, strict=True):
-            accuracy = _complement(error)
-            made[at] = Cell(item.trained, item.on_arm, item.on_round, accuracy, error, left_out, clustered_by)
+        answers = [predicted for _, _, predicted in members]
+        figures = _figures(answers, rows, examples, labels)
+        majority = float(np.bincount(examples.gold[rows]).max() / len(rows))
+        for (at, item, predicted), (clustered_by, error, recall) in zip(members, figures, strict=True):
+            said = tuple((np.bincount(predicted.ravel(), minlength=labels) / predicted.size).tolist())
+            of = (item.trained, item.on_arm, item.on_round)
+            made[at] = Cell(*of, _complement(error), error, recall, majority, said, left_out, clustered_by)
     return [made[at] for at in range(len(found))]
 
 
-def _errors(members: Sequence[Ints], rows: Ints, examples: Written) -> Iterator[tuple[str, Estimate]]:
-    """For each of those that were scored on the same rows, having said [versions, rows], its error, clustered by
-    whichever of context and writer is wider."""
+def _figures(
+    members: Sequence[Ints], rows: Ints, examples: Written, labels: int
+) -> Iterator[tuple[str, Estimate, Estimate]]:
+    """For each of those that were scored on the same rows, having said [versions, rows], its error and its balanced
+    accuracy, clustered by whichever of context and writer makes the error's interval wider."""
     said = np.concatenate(members)
     group = np.repeat(np.arange(len(members)), [len(predicted) for predicted in members])
-    ways = clusterings((said != examples.gold[rows]).astype(float), group, rows, examples)
+    right = said == examples.gold[rows]
+    ways = clusterings((~right).astype(float), group, rows, examples)
+    of_label = examples.gold[rows] == np.arange(labels)[:, None]
+    recalled = (right[:, None, :] & of_label).astype(float)
+    by_way: dict[str, Rates] = {}
     for place in range(len(members)):
         weights = np.eye(1, len(members), place)[0]
-        widest = max(ways, key=lambda name: spread(ways[name], weights).reach)
-        yield widest, level(ways[widest], place)
+        widest = max(ways, key=lambda name: spread(ways[name].rates, weights).reach)
+        way = ways[widest]
+        if widest not in by_way:
+            sums, totals = (cluster_sums(item, way.clusters) for item in (recalled, of_label.astype(float)))
+            by_way[widest] = balanced(sums, totals, group, way.rates.limit)
+        yield widest, level(way.rates, place), level(by_way[widest], place)
 
 
-def clusterings(wrong: Floats, group: Ints, rows: Ints, examples: Written) -> dict[str, Rates]:
+@dataclass(frozen=True)
+class Clustering:
+    """Error rates of units whose rows are kept together in ``clusters`` [rows]."""
+
+    rates: Rates
+    clusters: Ints
+
+
+def clusterings(wrong: Floats, group: Ints, rows: Ints, examples: Written) -> dict[str, Clustering]:
     """Error rates of units [units, rows] clustered by "context" and by "writer"; by "" if there is one of each.
 
     One context, or one writer, says nothing of others, so it is passed over if there are several of the other.
@@ -215,7 +263,7 @@ def clusterings(wrong: Floats, group: Ints, rows: Ints, examples: Written) -> di
     ways = {}
     for name, (clusters, limit) in several.items():
         sums, totals = cluster_sums(wrong, clusters), cluster_sums(np.ones(len(rows)), clusters)
-        ways[name] = ratios(sums, totals, group, limit)
+        ways[name] = Clustering(ratios(sums, totals, group, limit), clusters)
     return ways
 
 

@@ -19,14 +19,22 @@ WARNING = (
     "Read this with care: examples written to fool a model are chosen to be hard for that very model. A model that "
     "was not the writers' adversary looks better on them than it is, and the adversary looks worse."
 )
-_METHOD = f"95% intervals: {METHOD}, on the scale of log odds; rows kept together as the column says."
-_COLUMNS = (
+_METHOD = (
+    f"95% intervals: {METHOD}, on the scale of log odds; rows kept together as the column says. Balanced accuracy: "
+    "mean share right over the labels that occur (Brodersen et al. 2010). Shares of labels are counts of these "
+    "examples and answers, so without intervals."
+)
+_BEFORE = (
     Column("model", "Model"),
     Column("arm", "Arm of the model"),
     Column("round", "Round of the model"),
     Column("on_arm", "Examples of arm"),
     Column("on_round", "Examples of round"),
     Column("accuracy", "Accuracy", "share"),
+    Column("balanced", "Balanced accuracy", "share"),
+    Column("majority", "Always the commonest label", "share"),
+)
+_AFTER = (
     Column("left_out", "Left out: same writers as in training", "examples"),
     Column("clustered_by", "Kept together"),
 )
@@ -43,13 +51,18 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     if not found:
         why = "No version was scored on the examples of a round yet."
         return Section("cross", TITLE, limits=(why,))
+    columns = (
+        *_BEFORE,
+        *(Column(f"share_{at}", f"Share called {label}", "share") for at, label in enumerate(study.labels)),
+        *_AFTER,
+    )
     last = _last(study, found)
     charts: tuple[Chart, ...] = ()
-    tables = [Table("cross-matrix", TITLE, _COLUMNS, tuple(_row(item) for item in found), _METHOD, (WARNING,))]
+    tables = [Table("cross-matrix", TITLE, columns, tuple(_row(item) for item in found), _METHOD, (WARNING,))]
     if any(item.accuracy.value is not None for item in last):
         number = last[0].on_round
         title = f"Models of the round before on the examples of round {number}"
-        tables.insert(0, Table("cross-last", title, _COLUMNS, tuple(_row(item) for item in last), _METHOD, (WARNING,)))
+        tables.insert(0, Table("cross-last", title, columns, tuple(_row(item) for item in last), _METHOD, (WARNING,)))
         charts = (_chart(title, number, last),)
     limits = []
     gone = sum(item.accuracy.value is None for item in found)
@@ -71,6 +84,9 @@ def _row(item: Crossed) -> dict[str, Cell]:
         "on_arm": item.on_arm,
         "on_round": item.on_round,
         "accuracy": item.accuracy,
+        "balanced": item.balanced,
+        "majority": item.majority,
+        **{f"share_{at}": share for at, share in enumerate(item.said)},
         "left_out": item.left_out,
         "clustered_by": item.clustered_by,
     }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vl_convert
+from sklearn.metrics import balanced_accuracy_score
 
 from collection.analytics import comparison_section, cross_section, curves, panel, returns_section
 from collection.analytics.parts import afresh
@@ -268,6 +269,17 @@ def test_an_overtaking_whose_round_is_known_is_a_finding() -> None:
     ]
 
 
+def test_an_arm_whose_lead_is_not_clear_is_not_said_to_stay_ahead() -> None:
+    even = dict.fromkeys(ARMS, 0.03)
+    given = study(
+        rounds=6, quota=4, test_rows=120, test_contexts=30, seeds=3, test_sets=("A", "B"), gains=even, seed=15
+    )
+    found = made("comparison", given)
+    assert any("B, after round 6: we cannot tell whether" in item for item in found.findings)
+    assert any(row["overtakes"] == "dynamic" and row["round"].low > 1 for row in rows(found, "comparison-crossovers"))
+    assert not [sentence for sentence in found.findings if "stays ahead" in sentence]
+
+
 def test_an_overtaking_is_worked_out_once_and_then_read() -> None:
     kept: dict[tuple[str, str], Any] = {}
     computed = []
@@ -307,6 +319,35 @@ def test_models_are_not_scored_on_writers_that_they_were_trained_on() -> None:
         if (item["arm"], item["round"], item["on_arm"], item["on_round"]) == ("dynamic", 1, "dynamic", 3)
     )
     assert (row["accuracy"].n, row["left_out"]) == (26, 10)
+
+
+def test_writers_of_other_arms_are_left_out_too_where_they_wrote_what_a_model_was_trained_on() -> None:
+    given = study(rounds=2, writers=4)
+    examples = given.examples.copy()
+    examples.loc[examples["writer"] == "static writer 2.0", "writer"] = "dynamic writer 1.0"
+    of = {
+        (row["arm"], row["round"], row["on_arm"], row["on_round"]): row
+        for row in rows(made("cross", with_table(given, "examples", examples)), "cross-matrix")
+    }
+    assert (of["dynamic", 1, "static", 2]["accuracy"].n, of["dynamic", 1, "static", 2]["left_out"]) == (26, 10)
+    assert (of["static", 1, "static", 2]["accuracy"].n, of["static", 1, "static", 2]["left_out"]) == (36, 0)
+    assert of["", 0, "static", 2]["left_out"] == 0
+
+
+def test_beside_each_accuracy_of_the_matrix_stands_what_it_is_made_of() -> None:
+    given = study(rounds=2)
+    name, on_arm = "cross-matrix", "dynamic"
+    row = next(row for row in rows(made("cross", given), name) if row["on_arm"] == on_arm and row["on_round"] == 2)
+    scores = given.round_scores
+    base = set(given.versions.loc[given.versions["role"] == "base", "version"])
+    score = scores[scores["version"].isin(base) & (scores["arm"] == on_arm) & (scores["round"] == 2)].iloc[0]
+    gold = given.accepted.set_index("key")["label"][list(score["examples"])].map(given.labels.index).to_numpy()
+    said = np.asarray(score["predicted"])
+    assert row["balanced"].value == pytest.approx(balanced_accuracy_score(gold, said))
+    assert row["balanced"].low < row["balanced"].value < row["balanced"].high
+    assert row["majority"] == pytest.approx(np.bincount(gold).max() / len(gold))
+    for at in range(len(given.labels)):
+        assert row[f"share_{at}"] == pytest.approx(np.mean(said == at))
 
 
 def test_the_panel_tells_better_models_from_other_writers() -> None:
