@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collection.analytics.clustered import Codes, Numbers, leave_one_out, per_cluster, rows_or_clusters, share
+from collection.analytics.clustered import Clusters, Codes, Numbers, Spread
 from collection.analytics.metrics import Estimate, missing
 
 
@@ -35,42 +35,50 @@ def agreement(counts: Numbers, contexts: Codes) -> Agreement:
 
     ``contexts`` has the cluster of each text. The number of votes may differ between texts.
     """
+    return agreements(counts, contexts, np.zeros(len(counts), dtype=np.intp), 1)[0]
+
+
+def agreements(counts: Numbers, contexts: Codes, groups: Codes, count: int) -> list[Agreement]:
+    """:func:`agreement` of each of ``count`` groups of texts; ``groups`` has the number of each text's."""
+    voted = counts.sum(axis=1) > 0
+    counts, contexts, groups = counts[voted], contexts[voted], groups[voted]
     votes = counts.sum(axis=1)
-    counts, contexts, votes = counts[votes > 0], contexts[votes > 0], votes[votes > 0]
     paired = votes > 1
-    count = int(np.count_nonzero(paired))
-    if count == 0:
-        nothing = missing(0, "no text has two label votes")
-        return Agreement(len(counts), 0, nothing, nothing, nothing, nothing)
     agreeing = (counts * (counts - 1)).sum(axis=1)
     at_random = np.divide(agreeing, votes * (votes - 1), out=np.zeros_like(votes), where=paired)
-    clusters, method, limit = rows_or_clusters(contexts, "context")
+    clusters = Clusters.within(groups, count, contexts, "context")
     pairable = counts * paired[:, None]
     weighted = at_random * votes
     columns = (paired.astype(float), at_random, weighted, *pairable.T, *(counts / votes[:, None]).T)
-    sums, labels = per_cluster(clusters, *columns), counts.shape[1]
+    sums, labels = clusters.sums(*columns), counts.shape[1]
+    totals = clusters.totals(sums)
+    texts, pairs = np.bincount(groups, minlength=count).tolist(), [round(pair) for pair in totals[:, 0].tolist()]
 
-    def chance_corrected(statistic: Callable[[Numbers, int], Numbers]) -> Estimate:
-        value = float(statistic(sums.sum(axis=0), labels))
-        if not np.isfinite(value):
-            return missing(count, "all votes name one label, so chance alone would make them agree")
-        spread = leave_one_out(sums, sums[:, 0], lambda each: statistic(each, labels))
-        if value > 1 - 1e-9 or spread is None or spread.variance <= 0:
-            why = "all votes agree" if value > 1 - 1e-9 else "the spread between contexts cannot be told"
-            return Estimate(count, value, None, None, limit=f"{why}: no interval")
-        # On the log scale of observed over expected disagreement, as no agreement is above 1.
-        factor = float(np.exp(min(spread.interval(1 / (1 - value)), 700.0)))
-        low, high = 1 - (1 - value) * factor, 1 - (1 - value) / factor
-        return Estimate(count, value, max(-1.0, low), high, method, limit)
+    def chance_corrected(statistic: Callable[[Numbers, int], Numbers]) -> list[Estimate]:
+        spreads = clusters.spreads(sums, sums[:, 0], lambda each: statistic(each, labels))
+        return list(map(_chance_corrected, pairs, statistic(totals, labels).tolist(), spreads, clusters.words))
 
-    return Agreement(
-        texts=len(counts),
-        paired=count,
-        pairwise=share(at_random[paired], contexts[paired], "context"),
-        alpha=chance_corrected(_alpha),
-        kappa=chance_corrected(_kappa),
-        ac1=chance_corrected(_ac1),
-    )
+    of_pairs = Clusters.within(groups[paired], count, contexts[paired], "context")
+    figures = (of_pairs.shares(at_random[paired]), *map(chance_corrected, (_alpha, _kappa, _ac1)))
+    return [
+        Agreement(text, pair, *found) if pair else Agreement(text, 0, *[_NO_PAIR] * 4)
+        for text, pair, *found in zip(texts, pairs, *figures, strict=True)
+    ]
+
+
+_NO_PAIR = missing(0, "no text has two label votes")
+
+
+def _chance_corrected(n: int, value: float, spread: Spread | None, words: tuple[str, str]) -> Estimate:
+    if not np.isfinite(value):
+        return missing(n, "all votes name one label, so chance alone would make them agree")
+    if value > 1 - 1e-9 or spread is None or spread.variance <= 0:
+        why = "all votes agree" if value > 1 - 1e-9 else "the spread between contexts cannot be told"
+        return Estimate(n, value, None, None, limit=f"{why}: no interval")
+    # On the log scale of observed over expected disagreement, as no agreement is above 1.
+    factor = float(np.exp(min(spread.interval(1 / (1 - value)), 700.0)))
+    low, high = 1 - (1 - value) * factor, 1 - (1 - value) / factor
+    return Estimate(n, value, max(-1.0, low), high, *words)
 
 
 def _alpha(sums: Numbers, labels: int) -> Numbers:

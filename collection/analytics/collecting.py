@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 
 import numpy as np
 import pandas as pd
 
-from collection.analytics.clustered import FEWEST, Codes, Numbers, amount_per_event, share, slope
+from collection.analytics.clustered import FEWEST, Clusters, Numbers, slope
 from collection.analytics.collecting_charts import collecting_charts
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
-from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes, undecided
+from collection.analytics.outcomes import (
+    NO_MODEL,
+    Collected,
+    Places,
+    attempts_with_outcomes,
+    collected,
+    places,
+    texts_with_outcomes,
+    undecided,
+)
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Column, Options, Section, Table
 from collection.analytics.study import Study
+
+# Columns of cells, one a place.
+Cells = dict[str, Sequence[Cell]]
 
 _INTERVALS = (
     f"Texts of one writer are not independent: with at least {FEWEST} writers intervals are clustered by writer (CR2 "
@@ -31,17 +44,18 @@ _EFFORT = (
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """What each arm collected in each round and in total, with trends."""
     texts = texts_with_outcomes(study)
-    whole, rounds = list(collected(study, texts, by_round=False)), list(collected(study, texts, by_round=True))
+    attempts = attempts_with_outcomes(study, texts)
+    total, rounds = (places(study, texts, attempts, by_round=by_round) for by_round in (False, True))
     tables = []
     for name, title, columns, cells, method in (
         ("outcomes", "What became of the texts", _OUTCOMES, _outcomes, _INTERVALS),
         ("fooling", "How often texts fooled the model", _FOOLING, _fooling, f"{_VALIDATED} {_INTERVALS}"),
         ("spending", "What it took", _spending(study.currency), _spent, f"{_EFFORT} {_INTERVALS}"),
     ):
-        tables.append(_table(f"collection-{name}", f"{title}, in total", columns, whole, cells, method))
+        tables.append(_table(f"collection-{name}", f"{title}, in total", columns, total, cells, method))
         tables.append(_table(f"collection-{name}-by-round", f"{title}, by round", columns, rounds, cells, method))
-    tables.append(_trends(whole))
-    gist = tuple(_fooled(whole, tables[2], tables[-1]))
+    tables.append(_trends(collected(study, texts)))
+    gist = tuple(_fooled(tables[2], tables[-1]))
     return Section(
         id="collection",
         title="What was collected, and what it took",
@@ -57,12 +71,16 @@ def _table(
     name: str,
     title: str,
     columns: tuple[Column, ...],
-    groups: list[Collected],
-    cells: Callable[[Collected], dict[str, Cell]],
+    found: Places,
+    cells: Callable[[Places], Cells],
     method: str,
 ) -> Table:
-    first = (Column("arm", "Arm"), *((Column("round", "Round"),) if name.endswith("by-round") else ()))
-    rows = tuple({column.name: getattr(group, column.name) for column in first} | cells(group) for group in groups)
+    where: Cells = {"arm": found.arms, "round": found.rounds}
+    if not name.endswith("by-round"):
+        del where["round"]
+    every = where | cells(found)
+    rows = tuple(dict(zip(every, row, strict=True)) for row in zip(*every.values(), strict=True))
+    first = (Column("arm", "Arm"), Column("round", "Round"))[: len(where)]
     return Table(name, title, first + columns, rows, method)
 
 
@@ -76,14 +94,23 @@ _OUTCOMES = (
 )
 
 
-def _outcomes(group: Collected) -> dict[str, Cell]:
-    writers = group.texts["writer"].to_numpy()
-    state = group.texts["state"].to_numpy()
-    counts: dict[str, Cell] = {"writers": len(np.unique(writers)), "collected": len(state)}
-    return counts | {
-        name: share((state == name).astype(float), writers, "writer")
-        for name in ("accepted", "rejected", "flagged", "pending")
-    }
+def _outcomes(found: Places) -> Cells:
+    texts = found.texts
+    writers, state = _writers(found, texts), texts["state"].to_numpy()
+    cells: Cells = {"writers": writers.distinct.tolist(), "collected": _counts(found, texts)}
+    for name in ("accepted", "rejected", "flagged", "pending"):
+        cells[name] = writers.shares((state == name).astype(float))
+    return cells
+
+
+def _writers(found: Places, rows: pd.DataFrame) -> Clusters:
+    return Clusters.within(rows["place"].to_numpy(), len(found.arms), rows["writer"].to_numpy(), "writer")
+
+
+def _counts(found: Places, rows: pd.DataFrame) -> list[int]:
+    """How many of the rows each place has."""
+    counts: list[int] = np.bincount(rows["place"], minlength=len(found.arms)).tolist()
+    return counts
 
 
 _FOOLING = (
@@ -97,44 +124,62 @@ _FOOLING = (
 )
 
 
-def _fooling(group: Collected) -> dict[str, Cell]:
+def _fooling(found: Places) -> Cells:
     """MER and vMER; tries spent in all over successes, and the mean tries of successes (Nie et al. 2020, "Adversarial
     NLI", table 2), which says nothing of slots that never fooled."""
-    if not group.shows_model:
-        return {column.name: NO_MODEL for column in _FOOLING}
-    texts, decided = group.judged, group.judged_and_decided
-    fooling, validated = texts["fooling"].to_numpy(dtype=float), decided["validated"].to_numpy(dtype=float)
-    kept = texts[texts["validated"]]
-    return {
-        "judged": len(texts),
-        "mer": share(fooling, texts["writer"].to_numpy(), "writer"),
-        "vmer": share(validated, decided["writer"].to_numpy(), "writer"),
-        "mer_wilson": wilson(int(fooling.sum()), len(texts)),
-        "vmer_wilson": wilson(int(validated.sum()), len(decided)),
-        "tries_spent": _tries_spent(group.attempts),
+    texts = found.texts[found.texts["judged"]]
+    decided, validated = texts[texts["decided"]], texts[texts["validated"]]
+    judged = _counts(found, texts)
+    cells: Cells = {
+        "judged": judged,
+        "mer": _writers(found, texts).shares(texts["fooling"].to_numpy(dtype=float)),
+        "vmer": _writers(found, decided).shares(decided["validated"].to_numpy(dtype=float)),
+        "mer_wilson": list(map(wilson, _counts(found, texts[texts["fooling"]]), judged)),
+        "vmer_wilson": list(map(wilson, _counts(found, validated), _counts(found, decided))),
+        "tries_spent": _tries_spent(found),
         "tries_of_fooling": _per_success(
-            kept["tries"].to_numpy(float), np.ones(len(kept)), kept["writer"].to_numpy(), "validated fooling text"
+            found, validated, validated["tries"].to_numpy(float), np.ones(len(validated)), "validated fooling text"
         ),
     }
+    return {name: _where_shown(found, column) for name, column in cells.items()}
 
 
-def _tries_spent(attempts: pd.DataFrame) -> Estimate:
+def _where_shown(found: Places, cells: Sequence[Cell]) -> Sequence[Cell]:
+    """The cells of a column about fooling, of places whose writers see a verdict."""
+    return [cell if shown else NO_MODEL for shown, cell in zip(found.shown, cells, strict=True)]
+
+
+def _tries_spent(found: Places) -> list[Estimate]:
     """Attempts over validated fooling texts: the share of attempts that became one, turned over, so at least 1."""
-    hits = attempts["validated"].to_numpy()
-    if not hits.any():
+    hits = found.attempts["validated"].to_numpy()
+    shares = _writers(found, found.attempts).shares(hits)
+    return [
+        _turned_over(share, count)
+        for share, count in zip(shares, _counts(found, found.attempts[hits > 0]), strict=True)
+    ]
+
+
+def _turned_over(share: Estimate, hits: int) -> Estimate:
+    if not hits:
         return missing(0, "there is no validated fooling text among the attempts")
-    found = share(hits, attempts["writer"].to_numpy(), "writer")
-    if not (found.value and found.low and found.high):
-        return missing(int(hits.sum()), "the share of attempts that became one is not told")
-    return Estimate(int(hits.sum()), 1 / found.value, 1 / found.high, 1 / found.low, found.method, found.limit)
+    if not (share.value and share.low and share.high):
+        return missing(hits, "the share of attempts that became one is not told")
+    return Estimate(hits, 1 / share.value, 1 / share.high, 1 / share.low, share.method, share.limit)
 
 
-def _per_success(amounts: Numbers, events: Numbers, writers: Codes, what: str) -> Estimate:
-    if not events.any():
-        return missing(0, f"there is no {what}")
-    if not np.isfinite(amounts).all():
-        return missing(int(events.sum()), f"it is not known for {np.count_nonzero(~np.isfinite(amounts))} texts")
-    return amount_per_event(amounts, events, writers, "writer")
+def _per_success(found: Places, rows: pd.DataFrame, amounts: Numbers, events: Numbers, what: str) -> list[Estimate]:
+    """The amount for each event, where there is any and all amounts of the place are known."""
+    known = np.isfinite(amounts)
+    ratios = _writers(found, rows).amounts_per_event(np.where(known, amounts, 0), events)
+    counts = np.bincount(rows["place"], weights=events, minlength=len(found.arms)).tolist()
+    return [
+        missing(0, f"there is no {what}")
+        if not count
+        else missing(int(count), f"it is not known for {unknown} texts")
+        if unknown
+        else ratio
+        for ratio, count, unknown in zip(ratios, counts, _counts(found, rows[~known]), strict=True)
+    ]
 
 
 def _spending(currency: str) -> tuple[Column, ...]:
@@ -152,26 +197,28 @@ def _spending(currency: str) -> tuple[Column, ...]:
     )
 
 
-def _spent(group: Collected) -> dict[str, Cell]:
-    texts = group.texts
-    writers, seconds = texts["writer"].to_numpy(), (texts["writing_seconds"] + texts["voting_seconds"]).to_numpy(float)
-    cost = texts["cost"].to_numpy(dtype=float)
-    found: dict[str, Cell] = {
-        "writing_hours": _known(texts["writing_seconds"].sum(skipna=False) / 3600),
-        "voting_hours": _known(texts["voting_seconds"].sum(skipna=False) / 3600),
-        "cost": _known(cost.sum()),
+def _spent(found: Places) -> Cells:
+    texts = found.texts
+    seconds, cost = (texts["writing_seconds"] + texts["voting_seconds"]).to_numpy(), texts["cost"].to_numpy()
+    cells: Cells = {
+        "writing_hours": _totals(found, texts["writing_seconds"].to_numpy() / 3600),
+        "voting_hours": _totals(found, texts["voting_seconds"].to_numpy() / 3600),
+        "cost": _totals(found, cost),
     }
     for name, what in (("accepted", "accepted text"), ("validated", "validated fooling text")):
         events = texts[name].to_numpy(dtype=float)
-        shown = group.shows_model or name == "accepted"
-        found[name] = int(events.sum()) if shown else NO_MODEL
+        cells[name] = _counts(found, texts[texts[name]])
         for amount, values in (("seconds", seconds), ("cost", cost)):
-            found[f"{amount}_per_{name}"] = _per_success(values, events, writers, what) if shown else NO_MODEL
-    return found
+            cells[f"{amount}_per_{name}"] = _per_success(found, texts, values, events, what)
+    for column in ("validated", "seconds_per_validated", "cost_per_validated"):
+        cells[column] = _where_shown(found, cells[column])
+    return cells
 
 
-def _known(total: float) -> float | None:
-    return float(total) if np.isfinite(total) else None
+def _totals(found: Places, amounts: Numbers) -> list[float | None]:
+    """The total of each place, None where a part of it is not known."""
+    totals = np.bincount(found.texts["place"], weights=amounts, minlength=len(found.arms)).tolist()
+    return [total if isfinite(total) else None for total in totals]
 
 
 def _trends(whole: list[Collected]) -> Table:
@@ -204,17 +251,17 @@ def _trend(texts: pd.DataFrame, happened: pd.Series) -> Estimate:
     return slope(texts["round"].to_numpy(float), happened.to_numpy(dtype=float), texts["writer"].to_numpy(), "writer")
 
 
-def _fooled(whole: list[Collected], fooling: Table, trends: Table) -> Iterator[str]:
+def _fooled(fooling: Table, trends: Table) -> Iterator[str]:
     """What the totals and the trends say of the arms that show a model."""
-    for group, fooled, trend in zip(whole, fooling.rows, trends.rows, strict=True):
-        vmer, change = fooled["vmer"], trend["vmer"]
+    for fooled, trend in zip(fooling.rows, trends.rows, strict=True):
+        arm, vmer, change = str(fooled["arm"]), fooled["vmer"], trend["vmer"]
         if isinstance(vmer, Estimate) and vmer.value is not None:
             yield (
-                f"In the arm {group.arm}, {vmer.value:.0%} of {vmer.n:,} texts fooled the model and were accepted "
+                f"In the arm {arm}, {vmer.value:.0%} of {vmer.n:,} texts fooled the model and were accepted "
                 f"({_range(vmer, '.0%')})."
             )
         if isinstance(change, Estimate) and change.value is not None:
-            yield _told_trend(group.arm, change)
+            yield _told_trend(arm, change)
 
 
 def _times(spending: Table) -> Iterator[str]:

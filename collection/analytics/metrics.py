@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,13 +48,16 @@ class Accuracy:
     predicted_shares: tuple[float, ...]
 
 
+_QUANTILE = float(ndtri(0.975))
+
+
 def share(successes: int, n: int) -> Estimate:
     """A share with Wilson's 95% score interval (Wilson 1927, JASA 22). No interval without trials."""
     if n == 0:
         return missing(0, "there is nothing to take a share of")
-    p, z = successes / n, float(ndtri(0.975))
+    p, z = successes / n, _QUANTILE
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)))
+    half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     low, high = (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
     return Estimate(n, p, low, high, "Wilson")
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
+from collection.analytics.clustered import Codes
 from collection.analytics.effort import effort_of_texts
 from collection.analytics.metrics import Estimate
+from collection.analytics.parts import shared
 from collection.analytics.study import Study
 
 NO_MODEL = Estimate(0, None, None, None, limit="no model shown")
@@ -17,44 +21,56 @@ NO_MODEL = Estimate(0, None, None, None, limit="no model shown")
 
 @dataclass(frozen=True)
 class Collected:
-    """Texts and judged attempts of an arm or of one of its rounds. ``writer`` is a number, of each frame's own.
-
-    ``texts`` are :func:`texts_with_outcomes`; ``attempts`` say with ``validated`` whether they became one that is.
-    """
+    """The texts of an arm, which are :func:`texts_with_outcomes`. ``writer`` is a number."""
 
     arm: str
-    round: int | None
     shows_model: bool
     texts: pd.DataFrame
-    attempts: pd.DataFrame
 
-    @property
+    @cached_property
     def judged(self) -> pd.DataFrame:
         """The texts with a verdict."""
         return self.texts[self.texts["judged"]]
 
-    @property
+    @cached_property
     def decided(self) -> pd.DataFrame:
         """The texts that validators have decided on."""
-        return self.texts[self.texts["state"] != "pending"]
+        return self.texts[self.texts["decided"]]
 
-    @property
+    @cached_property
     def judged_and_decided(self) -> pd.DataFrame:
         """The texts that vMER is a share of: one that waits has not failed."""
-        return self.decided[self.decided["judged"]]
+        return self.texts[self.texts["judged"] & self.texts["decided"]]
 
 
+@dataclass(frozen=True)
+class Places:
+    """Arms, or rounds of arms, that have texts, in their order: [places], ``rounds`` being None for whole arms.
+
+    ``shown`` tells whose writers see a verdict. ``texts`` and ``attempts`` are the rows of all places, with the number
+    of theirs in ``place``.
+    """
+
+    arms: tuple[str, ...]
+    rounds: tuple[int | None, ...]
+    shown: tuple[bool, ...]
+    texts: pd.DataFrame
+    attempts: pd.DataFrame
+
+
+@shared
 def texts_with_outcomes(study: Study) -> pd.DataFrame:
     """:func:`effort_of_texts` with ``state``, ``tries`` and ``submitted_at``.
 
-    As bool also ``judged`` (has a verdict), ``fooling`` and ``validated`` (fooling and accepted). ``name`` is the
-    writer's pseudonym and ``writer`` its number.
+    As bool also ``decided`` (by validators), ``judged`` (has a verdict), ``fooling`` and ``validated`` (fooling and
+    accepted). ``name`` is the writer's pseudonym and ``writer`` its number.
     """
     texts = effort_of_texts(study).rename(columns={"writer": "name"})
     shown = {arm: study.shows_model(arm) for arm in study.arms}
     texts["writer"] = pd.factorize(texts["name"])[0]
     for column in ("state", "tries", "submitted_at"):
-        texts[column] = study.examples[column].to_numpy()
+        texts[column] = study.examples[column].array
+    texts["decided"] = (texts["state"] != "pending").to_numpy(dtype=bool)
     texts["judged"] = texts["fooled"].notna().to_numpy(dtype=bool) & texts["arm"].map(shown).to_numpy(dtype=bool)
     texts["fooling"] = texts["judged"] & texts["fooled"].fillna(False).to_numpy(dtype=bool)
     texts["validated"] = texts["fooling"] & texts["accepted"]
@@ -68,16 +84,43 @@ def undecided(texts: pd.DataFrame) -> Iterator[str]:
         yield f"{waiting:,} texts are not decided yet; vMER, its trends and comparisons of writers leave them out."
 
 
-def collected(study: Study, texts: pd.DataFrame, *, by_round: bool) -> Iterator[Collected]:
-    """Each arm, or each round of each, that has texts; ``texts`` are :func:`texts_with_outcomes`."""
+def attempts_with_outcomes(study: Study, texts: pd.DataFrame) -> pd.DataFrame:
+    """The judged attempts: ``arm``, ``round``, ``writer`` (a number) and ``validated``, 1.0 for those that became a
+    text of ``texts`` that is, else 0.0."""
     judged = study.attempts[study.attempts["fooled"].notna()]
-    attempts = judged[["arm", "round"]].assign(
+    return judged[["arm", "round"]].assign(
         validated=judged["example"].isin(texts.loc[texts["validated"], "key"]).to_numpy(dtype=float),
         writer=pd.factorize(judged["writer"])[0],
     )
-    keys = ["arm", "round"] if by_round else ["arm"]
-    groups, tried = dict(list(texts.groupby(keys))), dict(list(attempts.groupby(keys)))
-    for arm in study.arms:
-        for key in sorted(key for key in groups if key[0] == arm):
-            number = int(key[1]) if by_round else None
-            yield Collected(arm, number, study.shows_model(arm), groups[key], tried.get(key, attempts.iloc[:0]))
+
+
+def collected(study: Study, texts: pd.DataFrame) -> list[Collected]:
+    """Each arm that has texts; ``texts`` are :func:`texts_with_outcomes`."""
+    of_arm = dict(list(texts.groupby("arm")))
+    return [Collected(arm, study.shows_model(arm), of_arm[arm]) for arm in study.arms if arm in of_arm]
+
+
+def places(study: Study, texts: pd.DataFrame, attempts: pd.DataFrame, *, by_round: bool) -> Places:
+    """Each arm, or each round of each, that has texts; tables are those with outcomes."""
+    arms = list(study.arms)
+    # An open round may have attempts, and no text yet.
+    rounds = 1 + max(rows["round"].to_numpy().max(initial=0) for rows in (texts, attempts))
+
+    def cell(rows: pd.DataFrame) -> Codes:
+        arm = pd.Categorical(rows["arm"], categories=arms).codes.astype(np.intp)
+        return np.asarray(arm * rounds + (rows["round"].to_numpy() if by_round else 0))
+
+    found = np.unique(cell(texts))
+    found = found[found >= 0]
+
+    def placed(rows: pd.DataFrame) -> pd.DataFrame:
+        place = pd.Index(found).get_indexer(cell(rows))
+        return rows.assign(place=place)[place >= 0]
+
+    return Places(
+        tuple(arms[at // rounds] for at in found),
+        tuple(int(at % rounds) if by_round else None for at in found),
+        tuple(study.shows_model(arms[at // rounds]) for at in found),
+        placed(texts),
+        placed(attempts),
+    )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
+
+from collection.analytics.study import Study
 
 
 class Parts(Protocol):
@@ -21,6 +25,23 @@ class Parts(Protocol):
 def afresh(name: str, key: str, compute: Callable[[], Any]) -> Any:
     """Keeps nothing: every part is computed."""
     return compute()
+
+
+T = TypeVar("T")
+
+
+def shared(make: Callable[[Study], T]) -> Callable[[Study], T]:
+    """``make``, done once for each study as long as that lives, for all sections that need it. Nobody may change what
+    it gives."""
+    known: WeakKeyDictionary[Study, T] = WeakKeyDictionary()
+
+    @wraps(make)
+    def of(study: Study) -> T:
+        if study not in known:
+            known[study] = make(study)
+        return known[study]
+
+    return of
 
 
 def digest(*things: object) -> str:

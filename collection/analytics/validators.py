@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from collection.analytics import charts
-from collection.analytics.agreement import agreement
-from collection.analytics.clustered import FEWEST, Numbers, median, share
+from collection.analytics.agreement import agreements
+from collection.analytics.clustered import FEWEST, Clusters, Codes, Numbers, medians
 from collection.analytics.metrics import Estimate
 from collection.analytics.naming import VALIDATORS, busiest_first
 from collection.analytics.parts import Parts
@@ -42,26 +42,27 @@ _NOTES = (
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """Agreement of each arm and round and in total, and the table of validators."""
-    votes = _votes(study)
-    whole = [_row(study, arm, votes[votes["arm"] == arm]) for arm in study.arms] if len(study.arms) > 1 else []
+    votes, arms = _votes(study), list(study.arms)
+    votes = votes[votes["arm"].isin(arms)]
+    of_arm = pd.Categorical(votes["arm"], categories=arms).codes.astype(np.intp)
+    whole = _rows(study, votes, of_arm, arms) if len(arms) > 1 else []
+    everything = _rows(study, votes, np.zeros(len(votes), dtype=np.intp), [arms[0] if len(arms) == 1 else ALL_ARMS])
     total = Table(
         "agreement-total",
         "Agreement in total",
         (Column("arm", "Arm"), *_AGREEMENT),
-        (*whole, _row(study, ALL_ARMS if whole else next(iter(study.arms), ALL_ARMS), votes)),
+        (*whole, *everything),
         _METHOD,
         _NOTES,
     )
-    cells = dict(list(votes.groupby(["arm", "round"])))
+    rounds = int(votes["round"].max()) + 1 if len(votes) else 1
+    places, of_place = np.unique(of_arm * rounds + votes["round"].to_numpy(), return_inverse=True)
+    in_rounds = _rows(study, votes, of_place, [arms[place // rounds] for place in places])
     by_round = Table(
         "agreement-by-round",
         "Agreement by round",
         (Column("arm", "Arm"), Column("round", "Round"), *_AGREEMENT),
-        tuple(
-            {"round": int(number)} | _row(study, arm, cells[arm, number])
-            for arm in study.arms
-            for number in sorted(number for name, number in cells if name == arm)
-        ),
+        tuple({"round": int(place % rounds)} | row for place, row in zip(places, in_rounds, strict=True)),
         _METHOD,
         _NOTES,
     )
@@ -69,7 +70,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         id="agreement",
         title="How far people agree on the labels",
         findings=tuple(_findings(total.rows)),
-        tables=(total, by_round, _validators(study, votes)),
+        tables=(total, by_round, _validators(votes)),
         charts=(_chart(study),),
         limits=tuple(_limits(study, votes)),
         gist=tuple(_findings([row for row in total.rows if row["arm"] == ALL_ARMS])),
@@ -85,51 +86,63 @@ def _votes(study: Study) -> pd.DataFrame:
     examples = study.examples.set_index("key")
     votes = study.votes[["example", "arm", "round", "validator", "seconds"]].copy()
     flagged = study.votes["flagged"].fillna(False).to_numpy(dtype=bool)
-    label = pd.Categorical(study.votes["label"].where(~flagged), categories=list(study.labels))
-    votes["flag"], votes["label"] = flagged.astype(float), label.codes.astype(np.int64)
+    given = pd.Categorical(study.votes["label"].where(~flagged), categories=list(study.labels))
+    votes["flag"], votes["label"] = flagged.astype(float), given.codes.astype(np.int64)
     votes["text"] = pd.factorize(votes["example"])[0]
     context = votes["example"].map(examples["context"]).fillna("")
     votes["context"] = pd.factorize(context.where(context != "", "\0" + votes["example"].astype(str)))[0]
     written = votes["example"].map(examples["label"])
     votes["with_writer"] = (study.votes["label"] == written).astype(float).where(written.notna())
     named = votes[votes["label"] >= 0]
-    counts = _counts(named, len(study.labels), int(votes["text"].max()) + 1 if len(votes) else 0)
-    cast, same = counts.sum(axis=1)[named["text"]], counts[named["text"], named["label"]]
+    text, label = named["text"].to_numpy(), named["label"].to_numpy()
+    counts = _counts(text, label, len(study.labels), int(votes["text"].max()) + 1 if len(votes) else 0)
+    cast, same = counts.sum(axis=1)[text], counts[text, label]
     alone = np.full(len(named), np.nan)
     votes["others"] = pd.Series(np.divide(same - 1, cast - 1, out=alone, where=cast > 1), index=named.index)
     return votes
 
 
-def _counts(named: pd.DataFrame, labels: int, texts: int) -> Numbers:
-    """How many votes on each text name each label: [texts, labels]."""
-    cell = named["text"].to_numpy() * labels + named["label"].to_numpy()
-    return np.bincount(cell, minlength=texts * labels).reshape(texts, labels).astype(float)
+def _counts(text: Codes, label: Codes, labels: int, texts: int) -> Numbers:
+    """How many votes, of a ``text`` and ``label`` each, on each text name each label: [texts, labels]."""
+    return np.bincount(text * labels + label, minlength=texts * labels).reshape(texts, labels).astype(float)
 
 
-def _row(study: Study, arm: str, votes: pd.DataFrame) -> dict[str, Cell]:
-    named = votes[votes["label"] >= 0]
-    renumbered = named.assign(text=pd.factorize(named["text"])[0])
-    contexts = renumbered.drop_duplicates("text")["context"].to_numpy()
-    found = agreement(_counts(renumbered, len(study.labels), len(contexts)), contexts)
-    return {
-        "arm": arm,
-        "texts": found.texts,
-        "votes": len(named),
-        "alpha": found.alpha,
-        "kappa": found.kappa,
-        "ac1": found.ac1,
-        "pairwise": found.pairwise,
-        "with_writer": _with_writer(named, "context"),
-        "flagged": share(votes["flag"].to_numpy(), votes["context"].to_numpy(), "context"),
-    }
+def _rows(study: Study, votes: pd.DataFrame, groups: Codes, arms: Sequence[str]) -> list[dict[str, Cell]]:
+    """A row for each group of votes, ``groups`` [votes] being their numbers and ``arms`` [groups] what they are of."""
+    count, named = len(arms), votes["label"].to_numpy() >= 0
+    own, of_named = votes[named], groups[named]
+    # A text for each group that it has votes of.
+    texts, text = np.unique(of_named * (len(votes) + 1) + own["text"].to_numpy(), return_inverse=True)
+    contexts, of_text = np.zeros((2, len(texts)), dtype=np.intp)
+    contexts[text], of_text[text] = own["context"], of_named
+    found = agreements(_counts(text, own["label"].to_numpy(), len(study.labels), len(texts)), contexts, of_text, count)
+    with_writer = _shares(own, "with_writer", of_named, count, "context")
+    flagged = _shares(votes, "flag", groups, count, "context")
+    cast = np.bincount(of_named, minlength=count).tolist()
+    return [
+        {
+            "arm": arm,
+            "texts": each.texts,
+            "votes": label_votes,
+            "alpha": each.alpha,
+            "kappa": each.kappa,
+            "ac1": each.ac1,
+            "pairwise": each.pairwise,
+            "with_writer": agrees,
+            "flagged": flags,
+        }
+        for arm, each, label_votes, agrees, flags in zip(arms, found, cast, with_writer, flagged, strict=True)
+    ]
 
 
-def _with_writer(named: pd.DataFrame, by: str) -> Estimate:
-    kept = named[named["with_writer"].notna()]
-    return share(kept["with_writer"].to_numpy(), kept[by].to_numpy(), by)
+def _shares(votes: pd.DataFrame, column: str, groups: Codes, count: int, by: str) -> list[Estimate]:
+    """The mean of a column in each group, over the votes of which it is known."""
+    values, clusters = votes[column].to_numpy(), votes[by].to_numpy()
+    known = ~np.isnan(values)
+    return Clusters.within(groups[known], count, clusters[known], by).shares(values[known])
 
 
-def _validators(study: Study, votes: pd.DataFrame) -> Table:
+def _validators(votes: pd.DataFrame) -> Table:
     """A row for each validator, those with the most votes first."""
     columns = (
         Column("validator", "Validator"),
@@ -140,21 +153,20 @@ def _validators(study: Study, votes: pd.DataFrame) -> Table:
         Column("flagged", "Votes that flag", "share"),
         Column("seconds", "Median time of a vote", "s"),
     )
-    rows: list[Mapping[str, Cell]] = []
-    for (name, arm), own in votes.groupby(["validator", "arm"], sort=False):
-        named = own[own["label"] >= 0]
-        paired = named[named["others"].notna()]
-        rows.append(
-            {
-                "validator": str(name),
-                "arm": str(arm),
-                "votes": len(own),
-                "others": share(paired["others"].to_numpy(), paired["text"].to_numpy(), "text"),
-                "with_writer": _with_writer(named, "text"),
-                "flagged": share(own["flag"].to_numpy(), own["text"].to_numpy(), "text"),
-                "seconds": median(own["seconds"].to_numpy(dtype=float)),
-            }
-        )
+    people = votes[["validator", "arm"]].drop_duplicates()
+    groups, count = votes.groupby(["validator", "arm"], sort=False).ngroup().to_numpy(), len(people)
+    named = votes["label"].to_numpy() >= 0
+    figures = {
+        "votes": np.bincount(groups, minlength=count).tolist(),
+        "others": _shares(votes[named], "others", groups[named], count, "text"),
+        "with_writer": _shares(votes[named], "with_writer", groups[named], count, "text"),
+        "flagged": _shares(votes, "flag", groups, count, "text"),
+        "seconds": medians(votes["seconds"].to_numpy(dtype=float), groups, count),
+    }
+    rows: list[dict[str, Cell]] = [
+        {"validator": str(name), "arm": str(arm)} | dict(zip(figures, cells, strict=True))
+        for name, arm, *cells in zip(people["validator"], people["arm"], *figures.values(), strict=True)
+    ]
     method = (
         "Agreement with others: of the other label votes on the same text, the share that names the same label; the "
         "mean over the validator's votes. Intervals: Wilson's, with the effective number of votes; the median's "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binom, f
 
-from collection.analytics.clustered import Codes, Numbers, leave_one_out, per_cluster
+from collection.analytics.clustered import Codes, Numbers, leave_one_out
 from collection.analytics.metrics import Estimate, missing
 
 
@@ -77,9 +77,15 @@ def intraclass_correlation(happened: Numbers, writers: Codes, rounds: Codes) -> 
 
 def without_each(happened: Numbers, writers: Codes) -> Numbers:
     """The share without each writer in turn, in ascending order of ``writers``; NaN without an only one."""
-    sums = per_cluster(writers, happened, np.ones(len(happened)))
+    sums = _by_writer(writers, happened, np.ones(len(happened)))
     rest = sums.sum(axis=0) - sums
     return np.asarray(np.divide(rest[:, 0], rest[:, 1], out=np.full(len(rest), np.nan), where=rest[:, 1] > 0))
+
+
+def _by_writer(writers: Codes, *columns: Numbers) -> Numbers:
+    """Sums [writers, columns] of row columns, over the writers that have rows."""
+    present = np.bincount(writers) > 0
+    return np.column_stack([np.bincount(writers, weights=column)[present] for column in columns])
 
 
 def funnel(p: float, n: Numbers, level: float = 0.95) -> tuple[Numbers, Numbers]:
@@ -106,7 +112,7 @@ def practice(happened: Numbers, ordinals: Numbers, writers: Codes, cells: Codes)
         column - (np.bincount(cells, weights=column) / np.maximum(size, 1))[cells]
         for column in (np.log2(ordinals), happened)
     )
-    sums = per_cluster(writers, x * y, x * x)
+    sums = _by_writer(writers, x * y, x * x)
     spread = leave_one_out(sums, sums[:, 1], lambda each: each[..., 0] / np.maximum(each[..., 1], 1e-12))
     if spread is None or spread.variance <= 1e-24:
         return missing(len(happened), "too few writers wrote several texts in a round")

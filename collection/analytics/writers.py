@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 
 import numpy as np
 import pandas as pd
 
 from collection.analytics import charts
-from collection.analytics.clustered import median, share
+from collection.analytics.clustered import Clusters, Codes, medians, share
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
 from collection.analytics.naming import WRITERS, busiest_first
@@ -36,7 +36,7 @@ AS_OTHERS, MORE, LESS = "like the others", "more than chance explains", "less th
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """How work is spread over writers, how they differ, and a row for each of them."""
     texts = texts_with_outcomes(study)
-    arms = list(collected(study, texts, by_round=False))
+    arms = collected(study, texts)
     people = _people(study, texts, arms)
     concentration, effects = _concentration(arms), _effects(arms)
     differ = tuple(_differ(effects))
@@ -119,7 +119,7 @@ def _practice(judged: pd.DataFrame) -> Estimate:
     """In the order of submission; a writer's texts are counted over all rounds of the arm, undecided ones too."""
     ordered = judged.sort_values(["submitted_at", "key"])
     ordered = ordered.assign(ordinal=ordered.groupby("writer").cumcount() + 1)
-    decided = ordered[ordered["state"] != "pending"]
+    decided = ordered[ordered["decided"]]
     return practice(
         decided["validated"].to_numpy(dtype=float),
         decided["ordinal"].to_numpy(dtype=float),
@@ -160,23 +160,8 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
         Column("seconds", "Median time of a text", "s"),
         Column("agreed", "Votes of others that name the writer's label", "share"),
     )
-    votes, nobody = _label_votes(study, texts), pd.DataFrame({"text": [], "agrees": []}, dtype=int)
-    rows: list[Mapping[str, Cell]] = []
-    for group in arms:
-        counted = group.judged_and_decided
-        of_arm = float(counted["validated"].mean()) if not counted.empty else None
-        for writer, own in group.texts.groupby("writer"):
-            on_own = votes.get((group.arm, writer), nobody)
-            decided = own[own["state"] != "pending"]
-            row: dict[str, Cell] = {
-                "writer": str(own["name"].iloc[0]),
-                "arm": group.arm,
-                "texts": len(own),
-                "accepted": wilson(int(decided["accepted"].sum()), len(decided)),
-                "seconds": median(own["writing_seconds"].to_numpy(dtype=float)),
-                "agreed": share(on_own["agrees"].to_numpy(dtype=float), on_own["text"].to_numpy(), "text"),
-            }
-            rows.append(row | _compared(decided[decided["judged"]], of_arm, group.shows_model))
+    votes = _label_votes(study, texts)
+    rows = [row for group in arms for row in _of_arm(group, votes)]
     method = (
         "Shares of texts: Wilson, which takes a writer's texts as independent. Votes: clustered by text (CR2, Wilson). "
         "Times: median, interval between order statistics (Conover 1999). What chance explains: binomial limits in "
@@ -185,27 +170,56 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
     return Table(WRITERS, "Writers", columns, busiest_first(WRITERS, rows), method)
 
 
-def _label_votes(study: Study, texts: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
-    """The label votes on each writer's texts, by arm and writer: the number of the ``text``, whether it ``agrees``."""
+def _of_arm(group: Collected, votes: pd.DataFrame) -> list[dict[str, Cell]]:
+    """The rows of an arm's writers."""
+    texts = group.texts
+    found, own = np.unique(texts["writer"], return_inverse=True)
+    count = len(found)
+
+    def how_many(*flags: str) -> Codes:
+        return np.bincount(own[texts[list(flags)].to_numpy(dtype=bool).all(axis=1)], minlength=count)
+
+    on_own = votes[votes["arm"] == group.arm]
+    voters = Clusters.within(np.searchsorted(found, on_own["writer"]), count, on_own["text"].to_numpy(), "text")
+    rows: dict[str, Sequence[Cell]] = {
+        "writer": texts.drop_duplicates("writer").sort_values("writer")["name"].astype(str).tolist(),
+        "arm": [group.arm] * count,
+        "texts": how_many().tolist(),
+        "accepted": list(map(wilson, how_many("decided", "accepted").tolist(), how_many("decided").tolist())),
+        "seconds": medians(texts["writing_seconds"].to_numpy(dtype=float), own, count),
+        "agreed": voters.shares(on_own["agrees"].to_numpy(dtype=float)),
+    }
+    if group.shows_model:
+        compared = _compared(how_many("judged", "decided"), how_many("judged", "decided", "validated"))
+    else:
+        compared = [{"judged": NO_MODEL, "vmer": NO_MODEL}] * count
+    return [
+        dict(zip(rows, cells, strict=True)) | beside for *cells, beside in zip(*rows.values(), compared, strict=True)
+    ]
+
+
+def _label_votes(study: Study, texts: pd.DataFrame) -> pd.DataFrame:
+    """The label votes on the texts: ``arm`` and ``writer`` of the text, its number ``text``, whether it ``agrees``."""
     votes = study.votes[~study.votes["flagged"].fillna(False).to_numpy(dtype=bool)]
     text = pd.Index(texts["key"]).get_indexer(votes["example"])
     votes, text = votes[text >= 0], text[text >= 0]
     agrees = votes["label"].to_numpy() == study.examples["label"].to_numpy()[text]
-    cast = texts[["arm", "writer"]].iloc[text].assign(text=text, agrees=agrees)
-    return dict(list(cast.groupby(["arm", "writer"])))
+    return texts[["arm", "writer"]].iloc[text].assign(text=text, agrees=agrees)
 
 
-def _compared(judged: pd.DataFrame, of_arm: float | None, shows_model: bool) -> dict[str, Cell]:
-    """A writer's vMER beside the arm's, and the limits within which chance alone would put it."""
-    if not shows_model:
-        return {"judged": NO_MODEL, "vmer": NO_MODEL}
-    n, hits = len(judged), int(judged["validated"].sum())
-    row: dict[str, Cell] = {"judged": n, "vmer": wilson(hits, n)}
-    if n == 0 or of_arm is None:
-        return row
-    low, high = (float(limit[0]) for limit in funnel(of_arm, np.array([float(n)])))
-    standing = MORE if hits / n > high else LESS if hits / n < low else AS_OTHERS
-    return row | {"standing": standing, "arm_vmer": of_arm, "usual_low": low, "usual_high": high}
+def _compared(judged: Codes, validated: Codes) -> list[dict[str, Cell]]:
+    """Each writer's vMER beside the arm's, and the limits within which chance alone would put it; from the texts that
+    vMER is a share of, and those of them that are validated [writers]."""
+    n, hits = judged.tolist(), validated.tolist()
+    rows: list[dict[str, Cell]] = [{"judged": of, "vmer": wilson(hit, of)} for hit, of in zip(hits, n, strict=True)]
+    if any(n):
+        of_arm = sum(hits) / sum(n)
+        lows, highs = (limit.tolist() for limit in funnel(of_arm, np.maximum(judged, 1).astype(float)))
+        for row, hit, of, low, high in zip(rows, hits, n, lows, highs, strict=True):
+            if of:
+                standing = MORE if hit / of > high else LESS if hit / of < low else AS_OTHERS
+                row |= {"standing": standing, "arm_vmer": of_arm, "usual_low": low, "usual_high": high}
+    return rows
 
 
 def _funnel_chart(arm: str) -> Chart:

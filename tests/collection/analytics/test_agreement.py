@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from collection.analytics.agreement import agreement
+from collection.analytics.agreement import agreement, agreements
 from collection.analytics.clustered import Numbers
 
 
@@ -120,3 +120,13 @@ def test_neither_the_order_of_texts_nor_the_names_of_labels_matter(seed: int) ->
     for name in ("pairwise", "alpha", "kappa", "ac1"):
         first, second = getattr(one, name), getattr(other, name)
         assert (first.value, first.low, first.high) == pytest.approx((second.value, second.low, second.high))
+
+
+def test_agreement_in_several_groups_is_that_of_each_alone() -> None:
+    counts = _random_counts(3, texts=90)
+    counts[80:] = [1, 0, 0]
+    groups = np.random.default_rng(3).permutation(np.repeat([0, 1, 2], 30))
+    groups[80:], contexts = 3, np.arange(90) % 12
+    found = agreements(counts, contexts, groups, 5)
+    assert found[:4] == [agreement(counts[groups == group], contexts[groups == group]) for group in range(4)]
+    assert found[4] == agreement(counts[:0], contexts[:0])

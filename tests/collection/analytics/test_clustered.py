@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import quantile_test, t
 
-from collection.analytics.clustered import amount_per_event, leave_one_out, median, share, slope
+from collection.analytics.clustered import Clusters, amount_per_event, leave_one_out, median, medians, share, slope
 from collection.analytics.metrics import share as wilson
 
 
@@ -154,3 +154,27 @@ def test_few_values_have_a_median_without_interval_and_unknown_ones_are_left_out
     few = median(np.array([3.0, np.nan, 1.0, 2.0]))
     assert (few.n, few.value, few.low) == (3, 2, None)
     assert median(np.array([np.nan])).value is None
+
+
+def test_figures_of_several_groups_are_those_of_each_alone() -> None:
+    random = np.random.default_rng(4)
+    # The second group has few writers, the fourth one text, the fifth hits alone, the sixth no text.
+    groups = np.repeat([0, 1, 2, 3, 4], [90, 40, 200, 1, 60])
+    writers = random.integers(0, np.array([9, 3, 30, 1, 8])[groups])
+    hits = ((random.random(len(groups)) < 0.4) | (groups == 4)).astype(float)
+    amounts = random.exponential(60, len(groups))
+    shuffled = random.permutation(len(groups))
+    groups, writers, hits, amounts = (column[shuffled] for column in (groups, writers, hits, amounts))
+    rows = Clusters.within(groups, 6, writers, "writer")
+    assert rows.distinct.tolist() == [9, 3, 30, 1, 8, 0]
+    shares, ratios = rows.shares(hits), rows.amounts_per_event(amounts, hits)
+    middles = medians(amounts, groups, 6)
+    for group in range(6):
+        own = groups == group
+        for found, alone in (
+            (shares[group], share(hits[own], writers[own], "writer")),
+            (ratios[group], amount_per_event(amounts[own], hits[own], writers[own], "writer")),
+            (middles[group], median(amounts[own])),
+        ):
+            assert (found.n, found.method, found.limit) == (alone.n, alone.method, alone.limit)
+            assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import vl_convert
 
@@ -200,6 +201,17 @@ def test_texts_that_are_not_decided_are_no_failures_of_the_writers() -> None:
     for key, row in people.items():
         for column in ("accepted", "judged", "vmer", "standing", "arm_vmer", "usual_low", "usual_high"):
             assert row.get(column) == expected_people[key].get(column)
+
+
+def test_attempts_of_a_round_without_texts_count_for_no_other() -> None:
+    study = collected_study(rounds=1)
+    early = study.attempts[study.attempts["arm"] == "static"].assign(example="")
+    ahead = pd.concat([study.attempts, *(early.assign(round=number) for number in (2, 3, 4))], ignore_index=True)
+    before, after = (
+        _rows(collecting.section(each, Options(), afresh), "collection-fooling-by-round")
+        for each in (study, dataclasses.replace(study, attempts=ahead))
+    )
+    assert after == before
 
 
 def test_how_many_texts_wait_for_a_decision_is_told() -> None:
