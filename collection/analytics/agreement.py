@@ -1,16 +1,30 @@
-"""How far people who label the same texts agree, corrected for chance, with intervals over contexts.
+"""How far people who label the same texts agree, corrected for chance, with intervals over contexts and validators.
 
 Every statistic is a function of sums over texts, so that leaving out a context is a subtraction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
 
 import numpy as np
 
-from collection.analytics.clustered import Clusters, Codes, Numbers, Spread
+from collection.analytics.clustered import (
+    FEWEST,
+    Clusters,
+    Codes,
+    Numbers,
+    Spread,
+    Statistic,
+    Way,
+    Words,
+    crossed,
+    share_of,
+    spreads,
+)
 from collection.analytics.metrics import Estimate, missing
 
 
@@ -30,46 +44,111 @@ class Agreement:
     ac1: Estimate
 
 
-def agreement(counts: Numbers, contexts: Codes) -> Agreement:
+@dataclass(frozen=True)
+class Votes:
+    """Label votes: the ``text``, the ``label`` that it names and the ``validator`` of each [votes], as numbers."""
+
+    text: Codes
+    label: Codes
+    validator: Codes
+
+
+def agreement(counts: Numbers, contexts: Codes, votes: Votes | None = None) -> Agreement:
     """All statistics of ``counts`` [texts, labels]: how many label votes name each label; flags are none of them.
 
-    ``contexts`` has the cluster of each text. The number of votes may differ between texts.
+    ``contexts`` has the cluster of each text. The number of votes may differ between texts. Without the ``votes``
+    themselves intervals are about these very validators.
     """
-    return agreements(counts, contexts, np.zeros(len(counts), dtype=np.intp), 1)[0]
+    return agreements(counts, contexts, np.zeros(len(counts), dtype=np.intp), 1, votes)[0]
 
 
-def agreements(counts: Numbers, contexts: Codes, groups: Codes, count: int) -> list[Agreement]:
-    """:func:`agreement` of each of ``count`` groups of texts; ``groups`` has the number of each text's."""
+def agreements(
+    counts: Numbers, contexts: Codes, groups: Codes, count: int, votes: Votes | None = None
+) -> list[Agreement]:
+    """:func:`agreement` of each of ``count`` groups of texts; ``groups`` has the number of each text's.
+
+    Validators are drawn as texts are: the variance over them, of leaving out one in turn, is added to that over
+    contexts (Gwet 2008, "Variance estimation of nominal-scale inter-rater reliability with random selection of raters",
+    Psychometrika 73), less what both hold, as in ``clustered.crossed``.
+    """
     voted = counts.sum(axis=1) > 0
+    place = np.cumsum(voted) - 1
     counts, contexts, groups = counts[voted], contexts[voted], groups[voted]
-    votes = counts.sum(axis=1)
-    paired = votes > 1
-    agreeing = (counts * (counts - 1)).sum(axis=1)
-    at_random = np.divide(agreeing, votes * (votes - 1), out=np.zeros_like(votes), where=paired)
-    clusters = Clusters.within(groups, count, contexts, "context")
-    pairable = counts * paired[:, None]
-    weighted = at_random * votes
-    columns = (paired.astype(float), at_random, weighted, *pairable.T, *(counts / votes[:, None]).T)
-    sums, labels = clusters.sums(*columns), counts.shape[1]
-    totals = clusters.totals(sums)
+    columns, labels = _columns(counts), counts.shape[1]
+    clusters = Clusters.within(groups, count, {"context": contexts})
+    totals = clusters.totals(*columns.T)
+    said = clusters.words
+    over_validators: Callable[[Statistic], Iterable[Iterable[Spread | None]]] = _of_these_alone
+    if votes is not None:
+        text = place[votes.text]
+        fewer = counts[text]
+        fewer[np.arange(len(text)), votes.label] -= 1
+        moved = _columns(fewer) - columns[text]
+        cells = clusters.kinds["context"].index[text] * (int(votes.validator.max(initial=0)) + 1) + votes.validator
+        ways = [Way.within(groups[text], count, codes) for codes in (votes.validator, cells)]
+        said = [_with_validators(*each) for each in zip(said, ways[0].distinct.tolist(), strict=True)]
+        over_validators = partial(_over_validators, totals, list(moved.T), ways)
+
+    def spread(statistic: Statistic) -> list[Spread | None]:
+        over_contexts = clusters.spreads(list(columns.T), 0, statistic)
+        return list(map(crossed, over_contexts, *over_validators(statistic)))
+
+    def chance_corrected(of_sums: Callable[[Numbers, int], Numbers]) -> list[Estimate]:
+        values = of_sums(totals, labels).tolist()
+        return list(map(_chance_corrected, pairs, values, spread(lambda sums: of_sums(sums, labels)), said))
+
     texts, pairs = np.bincount(groups, minlength=count).tolist(), [round(pair) for pair in totals[:, 0].tolist()]
-
-    def chance_corrected(statistic: Callable[[Numbers, int], Numbers]) -> list[Estimate]:
-        spreads = clusters.spreads(sums, sums[:, 0], lambda each: statistic(each, labels))
-        return list(map(_chance_corrected, pairs, statistic(totals, labels).tolist(), spreads, clusters.words))
-
-    of_pairs = Clusters.within(groups[paired], count, contexts[paired], "context")
-    figures = (of_pairs.shares(at_random[paired]), *map(chance_corrected, (_alpha, _kappa, _ac1)))
+    agreed = totals[:, 1].tolist()
+    whole = clusters.totals((columns[:, 1] != 0) & (columns[:, 1] != 1))[:, 0] == 0
+    pairwise = map(share_of, pairs, agreed, whole.tolist(), spread(_pairwise), said)
+    figures = (pairwise, *map(chance_corrected, (_alpha, _kappa, _ac1)))
     return [
         Agreement(text, pair, *found) if pair else Agreement(text, 0, *[_NO_PAIR] * 4)
         for text, pair, *found in zip(texts, pairs, *figures, strict=True)
     ]
 
 
+def _columns(counts: Numbers) -> Numbers:
+    """What the statistics are made of [texts, columns]: whether a text has two votes, the chance that two of them
+    agree, that times the votes, the votes that can be paired by label, and the share of each label in its votes."""
+    votes = counts.sum(axis=1)
+    paired = votes > 1
+    agreeing = (counts * (counts - 1)).sum(axis=1)
+    at_random = np.divide(agreeing, votes * (votes - 1), out=np.zeros_like(votes), where=paired)
+    shares = counts / np.maximum(votes, 1)[:, None]
+    return np.column_stack([paired, at_random, at_random * votes, counts * paired[:, None], shares])
+
+
+def _of_these_alone(statistic: Statistic) -> Iterable[Iterable[None]]:
+    return repeat(None), repeat(None)
+
+
+def _over_validators(
+    totals: Numbers, moved: Sequence[Numbers], ways: Sequence[Way], statistic: Statistic
+) -> list[list[Spread | None]]:
+    """The spreads over validators and over their votes on each context; ``moved`` [columns][votes] is how the sums
+    change without a vote. Of fewer than FEWEST validators there is none."""
+    found = []
+    for way in ways:
+        without = totals[way.of] + way.sums(moved)
+        of_way = spreads(totals, without, np.bincount(way.index).astype(float), way.of, statistic)
+        enough = (ways[0].distinct >= FEWEST).tolist()
+        found.append([each if some else None for each, some in zip(of_way, enough, strict=True)])
+    return found
+
+
+def _with_validators(said: Words, validators: int) -> Words:
+    if validators >= FEWEST:
+        by = said.method.replace("clustered by context", "clustered by context and validator")
+        return replace(said, method=by if said.clustered else "clustered by validator (CR2, t)", clustered=True)
+    few = f"fewer than {FEWEST} validators: the interval is about these alone"
+    return replace(said, limit="; ".join(filter(None, (said.limit, few))))
+
+
 _NO_PAIR = missing(0, "no text has two label votes")
 
 
-def _chance_corrected(n: int, value: float, spread: Spread | None, words: tuple[str, str]) -> Estimate:
+def _chance_corrected(n: int, value: float, spread: Spread | None, said: Words) -> Estimate:
     if not np.isfinite(value):
         return missing(n, "all votes name one label, so chance alone would make them agree")
     if value > 1 - 1e-9 or spread is None or spread.variance <= 0:
@@ -78,7 +157,11 @@ def _chance_corrected(n: int, value: float, spread: Spread | None, words: tuple[
     # On the log scale of observed over expected disagreement, as no agreement is above 1.
     factor = float(np.exp(min(spread.interval(1 / (1 - value)), 700.0)))
     low, high = 1 - (1 - value) * factor, 1 - (1 - value) / factor
-    return Estimate(n, value, max(-1.0, low), high, *words)
+    return Estimate(n, value, max(-1.0, low), high, said.method, said.limit)
+
+
+def _pairwise(sums: Numbers) -> Numbers:
+    return _over(sums[..., 1], sums[..., 0])
 
 
 def _alpha(sums: Numbers, labels: int) -> Numbers:

@@ -1,4 +1,4 @@
-"""Intervals for figures from rows that come in clusters: the texts of one writer, the votes on texts of one context.
+"""Intervals for figures from rows that come in clusters: the texts of one writer, and those of one context.
 
 The percentile bootstrap over few clusters is too narrow: with five to eight writers its 95% intervals cover the truth
 some 85% of the time. So every interval here is from leaving out one cluster at a time: the variance is the bias-reduced
@@ -10,7 +10,7 @@ need: no draws, no seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,6 +30,7 @@ FEWEST = 5
 
 # Below this part of the figure's own scale a variance is rounding.
 _NOTHING = 1e-12
+_UNKNOWN = "the spread between clusters cannot be told: no interval"
 
 
 @dataclass(frozen=True)
@@ -52,53 +53,55 @@ def leave_one_out(sums: Numbers, sizes: Numbers, statistic: Statistic) -> Spread
     ratio of totals that is exactly CR2, for equal clusters the jackknife. None where it cannot be told: fewer than two
     clusters have a size, or the statistic does not exist without one of them.
     """
-    return _spreads(sums, sizes, statistic, np.zeros(len(sums), dtype=np.intp), 1)[0]
+    total = sums.sum(axis=0)
+    return spreads(total[None], total - sums, sizes, np.zeros(len(sums), dtype=np.intp), statistic)[0]
 
 
-def _spreads(sums: Numbers, sizes: Numbers, statistic: Statistic, of: Codes, count: int) -> list[Spread | None]:
-    """:func:`leave_one_out` of each of ``count`` groups, ``of`` [clusters] being the group of each cluster."""
+def spreads(totals: Numbers, without: Numbers, sizes: Numbers, of: Codes, statistic: Statistic) -> list[Spread | None]:
+    """:func:`leave_one_out` of each group, from its sums ``totals`` [groups, k] and what they are ``without`` each
+    cluster [clusters, k]; ``of`` [clusters] has the group of each."""
 
     def total(column: Numbers) -> Numbers:
-        return np.bincount(of, weights=column, minlength=count).astype(float)
+        return np.bincount(of, weights=column, minlength=len(totals)).astype(float)
 
-    totals = _totals(sums, of, count)
     parts = sizes / np.maximum(total(sizes), _NOTHING)[of]
-    value, without = statistic(totals), statistic(totals[of] - sums)
-    told = (total(parts != 0) >= 2) & np.isfinite(value) & (total(~np.isfinite(without)) == 0)
+    value, left = statistic(totals), statistic(without)
+    told = (total(parts != 0) >= 2) & np.isfinite(value) & (total(~np.isfinite(left)) == 0)
     # Where nothing can be told a part may be 1, or the variance no number.
     with np.errstate(divide="ignore", invalid="ignore"):
         shrunk = parts**2 / (1 - parts)
         df = 1 / (total(parts**2) + total(shrunk) ** 2 - total(shrunk**2))
-        variance = total((1 - parts) * (without - value[of]) ** 2)
+        variance = total((1 - parts) * (left - value[of]) ** 2)
     figures = zip(told.tolist(), value.tolist(), variance.tolist(), df.tolist(), strict=True)
     return [Spread(*spread) if known else None for known, *spread in figures]
 
 
-def _totals(sums: Numbers, of: Codes, count: int) -> Numbers:
-    """Sums [groups, k] of the sums [clusters, k] of their clusters."""
-    return np.stack([np.bincount(of, weights=column, minlength=count) for column in sums.T], axis=-1)
+def crossed(one: Spread | None, other: Spread | None, cells: Spread | None) -> Spread | None:
+    """The spread over two kinds of clusters that cross: that of both less that of the cells in which both are the same,
+    and never below either (Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", JBES 29). The
+    degrees of freedom are Satterthwaite's, and not below either."""
+    if one is None or other is None:
+        return one or other
+    common = 0.0 if cells is None else cells.variance
+    variance = max(one.variance + other.variance - common, one.variance, other.variance)
+    squares = one.variance**2 / one.df + other.variance**2 / other.df
+    least = min(one.df, other.df)
+    return Spread(one.value, variance, max(least, variance**2 / squares) if squares > 0 else least)
 
 
 @dataclass(frozen=True)
-class Clusters:
-    """Rows of several groups and the clusters within each, for a figure of every group from one pass over all rows.
+class Way:
+    """One way to cluster the rows of several groups: ``index`` [rows] has the number of each row's cluster, ``of``
+    [clusters] the group of each, and ``distinct`` [groups] how many there are. A group with fewer than FEWEST has every
+    row for a cluster."""
 
-    ``groups`` [rows] has the number of each row's group, below ``count``, and ``index`` [rows] that of its cluster;
-    ``of`` [clusters] the group of each cluster. ``distinct`` [groups] counts the clusters that there are; a group
-    with fewer than FEWEST has every row for a cluster.
-    """
-
-    by: str
-    count: int
-    groups: Codes
     index: Codes
     of: Codes
     distinct: Codes
 
     @classmethod
-    def within(cls, groups: Codes, count: int, codes: Codes, by: str) -> Clusters:
-        """``codes`` [rows], at least 0, tell the clusters of a group apart; ``by`` is the word for what they are."""
-        groups, codes = groups.astype(np.intp), codes.astype(np.intp)
+    def within(cls, groups: Codes, count: int, codes: Codes) -> Way:
+        """``codes`` [rows], at least 0, tell the clusters of a group apart; there are ``count`` groups."""
         width = int(codes.max(initial=0)) + 1
         found, index = np.unique(groups * width + codes, return_inverse=True)
         distinct = np.bincount(found // width, minlength=count)
@@ -108,77 +111,133 @@ class Clusters:
         index = (np.cumsum(present) - 1)[index]
         of = np.zeros(np.count_nonzero(present), dtype=np.intp)
         of[index] = groups
-        return cls(by, count, groups, index, of, distinct)
+        return cls(index, of, distinct)
 
-    @classmethod
-    def single(cls, codes: Codes, by: str) -> Clusters:
-        """One group of all rows."""
-        return cls.within(np.zeros(len(codes), dtype=np.intp), 1, codes, by)
-
-    def sums(self, *columns: Numbers) -> Numbers:
+    def sums(self, columns: Sequence[Numbers]) -> Numbers:
         """Sums [clusters, columns] of row columns."""
         return np.stack([np.bincount(self.index, weights=each, minlength=len(self.of)) for each in columns], axis=-1)
 
-    def totals(self, sums: Numbers) -> Numbers:
-        """Sums [groups, columns] of those over clusters."""
-        return _totals(sums, self.of, self.count)
 
-    def spreads(self, sums: Numbers, sizes: Numbers, statistic: Statistic) -> list[Spread | None]:
-        """:func:`leave_one_out` within each group."""
-        return _spreads(sums, sizes, statistic, self.of, self.count)
+@dataclass(frozen=True)
+class Words:
+    """What is said of a group's intervals. ``clustered``: whether they take rows of one cluster as alike at all."""
+
+    method: str
+    limit: str
+    clustered: bool
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Rows of several groups and how they are clustered, for a figure of every group from one pass over all rows: by
+    one kind of cluster, or by two that cross, as writers and contexts do (``cells`` are then rows of the same of both).
+
+    ``groups`` [rows] has the number of each row's group, below ``count``.
+    """
+
+    groups: Codes
+    count: int
+    kinds: Mapping[str, Way]
+    cells: Way | None
+
+    @classmethod
+    def within(cls, groups: Codes, count: int, kinds: Mapping[str, Codes]) -> Clusters:
+        """``kinds``: by the word for what they are, codes [rows] of at least 0 that tell clusters of a group apart."""
+        groups, codes = groups.astype(np.intp), [each.astype(np.intp) for each in kinds.values()]
+        ways = [Way.within(groups, count, each) for each in codes]
+        cells = None
+        if len(codes) == 2:
+            cells = Way.within(groups, count, codes[0] * (int(codes[1].max(initial=0)) + 1) + codes[1])
+        return cls(groups, count, dict(zip(kinds, ways, strict=True)), cells)
+
+    @classmethod
+    def single(cls, kinds: Mapping[str, Codes]) -> Clusters:
+        """One group of all rows."""
+        rows = len(next(iter(kinds.values())))
+        return cls.within(np.zeros(rows, dtype=np.intp), 1, kinds)
+
+    def totals(self, *columns: Numbers) -> Numbers:
+        """Sums [groups, columns] of row columns."""
+        return np.stack([np.bincount(self.groups, weights=each, minlength=self.count) for each in columns], axis=-1)
+
+    def spreads(self, columns: Sequence[Numbers], size: int, statistic: Statistic) -> list[Spread | None]:
+        """The spread of each group's ``statistic`` of the sums of ``columns``; that of number ``size`` is what makes a
+        cluster large. Kinds of which there are fewer than FEWEST are passed over, or rows taken if that is all."""
+        totals = self.totals(*columns)
+
+        def of(way: Way) -> list[Spread | None]:
+            sums = way.sums(columns)
+            return spreads(totals, totals[way.of] - sums, sums[:, size], way.of, statistic)
+
+        first, *others = self.kinds.values()
+        if self.cells is None:
+            return of(first)
+        second = others[0]
+        enough = zip((first.distinct >= FEWEST).tolist(), (second.distinct >= FEWEST).tolist(), strict=True)
+        each = zip(enough, of(first), of(second), of(self.cells), strict=True)
+        return [
+            crossed(one, other, cell) if has_both == (True, True) else other if has_both == (False, True) else one
+            for has_both, one, other, cell in each
+        ]
 
     @property
-    def words(self) -> list[tuple[str, str]]:
-        """The words for method and limit of each group's intervals."""
-        clustered = (f"clustered by {self.by} (CR2, t)", "")
-        alone = ("CR2, t", f"fewer than {FEWEST} {self.by}s: the interval takes texts as independent")
-        return [alone if few else clustered for few in (self.distinct < FEWEST).tolist()]
+    def words(self) -> list[Words]:
+        """What is said of each group's intervals."""
+        counts = zip(*(way.distinct.tolist() for way in self.kinds.values()), strict=True)
+        return [words(dict(zip(self.kinds, each, strict=True))) for each in counts]
 
     def shares(self, hits: Numbers) -> list[Estimate]:
         """The mean of ``hits`` (0 to 1, one a row) of each group, as :func:`share` has it."""
-        sums = self.sums(hits, np.ones(len(hits)))
-        n = np.bincount(self.groups, minlength=self.count)
-        parts = np.bincount(self.groups, weights=(hits != 0) & (hits != 1), minlength=self.count)
-        spreads = self.spreads(sums, sums[:, 1], _ratio)
-        totals = self.totals(sums)[:, 0]
-        each = zip(n.tolist(), totals.tolist(), (parts == 0).tolist(), spreads, self.words, strict=True)
-        return [_share(*figures, self.by) for figures in each]
+        columns = (hits, np.ones(len(hits)), (hits != 0) & (hits != 1))
+        found = self.spreads(columns, 1, ratio)
+        totals, n, parts = self.totals(*columns).T.tolist()
+        each = zip(map(round, n), totals, [part == 0 for part in parts], found, self.words, strict=True)
+        return [share_of(*figures) for figures in each]
 
     def amounts_per_event(self, amounts: Numbers, events: Numbers) -> list[Estimate]:
         """Total ``amounts`` over total ``events`` of each group, as :func:`amount_per_event` has it."""
-        sums = self.sums(events, amounts)
-        spreads = self.spreads(sums, sums[:, 1], _ratio)
-        counts, totals = self.totals(sums).T.tolist()
-        each = zip(counts, totals, spreads, self.words, strict=True)
-        return [_amount_per_event(*figures, self.by) for figures in each]
+        found = self.spreads((events, amounts), 1, ratio)
+        counts, totals = self.totals(events, amounts).T.tolist()
+        return [_amount_per_event(*figures) for figures in zip(counts, totals, found, self.words, strict=True)]
 
 
-def share(hits: Numbers, codes: Codes, by: str) -> Estimate:
-    """The mean of ``hits`` (0 to 1, one a row), with an interval clustered by ``codes``; Wilson's with few clusters.
+def words(distinct: Mapping[str, int]) -> Words:
+    """What is said of an interval, from how many clusters of each kind there are."""
+    enough = [kind for kind, count in distinct.items() if count >= FEWEST]
+    few = " or ".join(f"{kind}s" for kind in distinct if kind not in enough)
+    if not enough:
+        return Words("CR2, t", f"fewer than {FEWEST} {few}: the interval takes texts as independent", clustered=False)
+    limit = f"fewer than {FEWEST} {few}: the interval is about these alone" if few else ""
+    return Words(f"clustered by {' and '.join(enough)} (CR2, t)", limit, clustered=True)
+
+
+def share(hits: Numbers, kinds: Mapping[str, Codes]) -> Estimate:
+    """The mean of ``hits`` (0 to 1, one a row), with an interval clustered by ``kinds``; Wilson's with few clusters.
 
     The clustered interval is Wilson's with the effective number of rows, p(1 - p) over the variance (as Korn &
     Graubard 1998, Survey Methodology 24, do for the exact one), and the quantile of t; of such forms Franco, Little,
     Louis & Slud (2019, JSSAM 7) recommend Wilson's. Where all rows are alike their spread is unknown and Wilson's own
     stands, with a limit.
     """
-    return Clusters.single(codes, by).shares(hits)[0]
+    return Clusters.single(kinds).shares(hits)[0]
 
 
-def _share(n: int, total: float, whole: bool, spread: Spread | None, words: tuple[str, str], by: str) -> Estimate:
-    method, limit = words
+def share_of(n: int, total: float, whole: bool, spread: Spread | None, said: Words) -> Estimate:
+    """:func:`share` of ``n`` rows whose hits, all 0 or 1 if they are ``whole``, sum up to ``total``."""
     plain = wilson(round(total), n)
     if n == 0:
         return plain
     if 0 < total < n:
-        if limit and whole:
-            return Estimate(n, plain.value, plain.low, plain.high, plain.method, limit)
+        if not said.clustered and whole:
+            return Estimate(n, plain.value, plain.low, plain.high, plain.method, said.limit)
         if spread is not None and spread.variance > _NOTHING:
-            return _widened_wilson(n, spread, method.replace("t)", "Wilson)"), limit)
-    why = f"the spread between {by}s cannot be told: the interval takes texts as independent"
+            return _widened_wilson(n, spread, said.method.replace("t)", "Wilson)"), said.limit)
+    why = "the spread between clusters cannot be told: the interval takes texts as independent"
     return Estimate(n, total / n, plain.low, plain.high, plain.method, why)
 
 
-def _ratio(sums: Numbers) -> Numbers:
+def ratio(sums: Numbers) -> Numbers:
+    """The first of two sums over the second, NaN where that is 0."""
     return np.asarray(
         np.divide(sums[..., 0], sums[..., 1], out=np.full(sums.shape[:-1], np.nan), where=sums[..., 1] > 0)
     )
@@ -192,28 +251,28 @@ def _widened_wilson(n: int, spread: Spread, method: str, limit: str) -> Estimate
     return Estimate(n, p, max(0.0, float(centre - half)), min(1.0, float(centre + half)), method, limit)
 
 
-def amount_per_event(amounts: Numbers, events: Numbers, codes: Codes, by: str) -> Estimate:
+def amount_per_event(amounts: Numbers, events: Numbers, kinds: Mapping[str, Codes]) -> Estimate:
     """Total ``amounts`` (at least 0) over total ``events``, one of each a row; ``n`` is the number of events.
 
     The interval is that of the events per amount on a log scale, turned over: events may be absent from a cluster.
     """
-    return Clusters.single(codes, by).amounts_per_event(amounts, events)[0]
+    return Clusters.single(kinds).amounts_per_event(amounts, events)[0]
 
 
-def _amount_per_event(count: float, total: float, spread: Spread | None, words: tuple[str, str], by: str) -> Estimate:
+def _amount_per_event(count: float, total: float, spread: Spread | None, said: Words) -> Estimate:
     if count == 0:
         return missing(0, "there is none to share the total among")
     value = total / count
     if total == 0:
         return Estimate(round(count), 0.0, None, None, limit="all amounts are zero: no interval")
     if spread is None or spread.variance <= (_NOTHING * spread.value) ** 2:
-        return Estimate(round(count), value, None, None, limit=f"the spread between {by}s cannot be told: no interval")
+        return Estimate(round(count), value, None, None, limit=_UNKNOWN)
     factor = float(np.exp(min(spread.interval(1 / spread.value), 700.0)))
-    return Estimate(round(count), value, value / factor, value * factor, *words)
+    return Estimate(round(count), value, value / factor, value * factor, said.method, said.limit)
 
 
-def slope(x: Numbers, y: Numbers, codes: Codes, by: str) -> Estimate:
-    """The change of ``y`` for one more of ``x`` by least squares, with an interval clustered by ``codes``.
+def slope(x: Numbers, y: Numbers, kinds: Mapping[str, Codes]) -> Estimate:
+    """The change of ``y`` for one more of ``x`` by least squares, with an interval clustered by ``kinds``.
 
     A cluster's size is what it adds to the spread of x. Missing where x does not vary.
     """
@@ -221,14 +280,13 @@ def slope(x: Numbers, y: Numbers, codes: Codes, by: str) -> Estimate:
     centred = x - x.mean() if n else x
     if n < 3 or not np.any(np.abs(centred) > _NOTHING):
         return missing(n, "a trend needs more than one point in time")
-    clusters = Clusters.single(codes, by)
-    sums = clusters.sums(np.ones(n), centred, y, centred**2, centred * y)
-    spread = leave_one_out(sums, sums[:, 3], _least_squares)
-    value = float(_least_squares(sums.sum(axis=0)))
+    clusters, columns = Clusters.single(kinds), (np.ones(n), centred, y, centred**2, centred * y)
+    spread = clusters.spreads(columns, 3, _least_squares)[0]
+    value = float(_least_squares(clusters.totals(*columns))[0])
     if spread is None or spread.variance <= _NOTHING**2:
-        return Estimate(n, value, None, None, limit=f"the spread between {by}s cannot be told: no interval")
-    half = spread.interval()
-    return Estimate(n, value, value - half, value + half, *clusters.words[0])
+        return Estimate(n, value, None, None, limit=_UNKNOWN)
+    half, said = spread.interval(), clusters.words[0]
+    return Estimate(n, value, value - half, value + half, said.method, said.limit)
 
 
 def _least_squares(sums: Numbers) -> Numbers:

@@ -17,6 +17,7 @@ from collection.analytics.outcomes import (
     Collected,
     Places,
     attempts_with_outcomes,
+    clusters_of,
     collected,
     places,
     texts_with_outcomes,
@@ -30,9 +31,10 @@ from collection.analytics.study import Study
 Cells = dict[str, Sequence[Cell]]
 
 _INTERVALS = (
-    f"Texts of one writer are not independent: with at least {FEWEST} writers intervals are clustered by writer (CR2 "
-    "and Satterthwaite's degrees of freedom, Bell & McCaffrey 2002; shares as Wilson's with the effective number of "
-    f"texts, Franco et al. 2019). With fewer than {FEWEST} they take texts as independent, which is told."
+    "Texts of one writer, or on one context, are not independent: intervals are clustered by both (CR2 and "
+    "Satterthwaite's degrees of freedom, Bell & McCaffrey 2002; two-way, Cameron, Gelbach & Miller 2011; shares as "
+    f"Wilson's with the effective number of texts, Franco et al. 2019). With fewer than {FEWEST} of one kind they are "
+    "clustered by the other alone, with so few of both they take texts as independent; it is told."
 )
 _VALIDATED = 'A "validated fooling" text fooled the model and was accepted by validators.'
 _EFFORT = (
@@ -96,15 +98,15 @@ _OUTCOMES = (
 
 def _outcomes(found: Places) -> Cells:
     texts = found.texts
-    writers, state = _writers(found, texts), texts["state"].to_numpy()
-    cells: Cells = {"writers": writers.distinct.tolist(), "collected": _counts(found, texts)}
+    clusters, state = _clusters(found, texts), texts["state"].to_numpy()
+    cells: Cells = {"writers": clusters.kinds["writer"].distinct.tolist(), "collected": _counts(found, texts)}
     for name in ("accepted", "rejected", "flagged", "pending"):
-        cells[name] = writers.shares((state == name).astype(float))
+        cells[name] = clusters.shares((state == name).astype(float))
     return cells
 
 
-def _writers(found: Places, rows: pd.DataFrame) -> Clusters:
-    return Clusters.within(rows["place"].to_numpy(), len(found.arms), rows["writer"].to_numpy(), "writer")
+def _clusters(found: Places, rows: pd.DataFrame) -> Clusters:
+    return Clusters.within(rows["place"].to_numpy(), len(found.arms), clusters_of(rows))
 
 
 def _counts(found: Places, rows: pd.DataFrame) -> list[int]:
@@ -132,8 +134,8 @@ def _fooling(found: Places) -> Cells:
     judged = _counts(found, texts)
     cells: Cells = {
         "judged": judged,
-        "mer": _writers(found, texts).shares(texts["fooling"].to_numpy(dtype=float)),
-        "vmer": _writers(found, decided).shares(decided["validated"].to_numpy(dtype=float)),
+        "mer": _clusters(found, texts).shares(texts["fooling"].to_numpy(dtype=float)),
+        "vmer": _clusters(found, decided).shares(decided["validated"].to_numpy(dtype=float)),
         "mer_wilson": list(map(wilson, _counts(found, texts[texts["fooling"]]), judged)),
         "vmer_wilson": list(map(wilson, _counts(found, validated), _counts(found, decided))),
         "tries_spent": _tries_spent(found),
@@ -152,7 +154,7 @@ def _where_shown(found: Places, cells: Sequence[Cell]) -> Sequence[Cell]:
 def _tries_spent(found: Places) -> list[Estimate]:
     """Attempts over validated fooling texts: the share of attempts that became one, turned over, so at least 1."""
     hits = found.attempts["validated"].to_numpy()
-    shares = _writers(found, found.attempts).shares(hits)
+    shares = _clusters(found, found.attempts).shares(hits)
     return [
         _turned_over(share, count)
         for share, count in zip(shares, _counts(found, found.attempts[hits > 0]), strict=True)
@@ -170,7 +172,7 @@ def _turned_over(share: Estimate, hits: int) -> Estimate:
 def _per_success(found: Places, rows: pd.DataFrame, amounts: Numbers, events: Numbers, what: str) -> list[Estimate]:
     """The amount for each event, where there is any and all amounts of the place are known."""
     known = np.isfinite(amounts)
-    ratios = _writers(found, rows).amounts_per_event(np.where(known, amounts, 0), events)
+    ratios = _clusters(found, rows).amounts_per_event(np.where(known, amounts, 0), events)
     counts = np.bincount(rows["place"], weights=events, minlength=len(found.arms)).tolist()
     return [
         missing(0, f"there is no {what}")
@@ -248,7 +250,7 @@ def _trends(whole: list[Collected]) -> Table:
 
 
 def _trend(texts: pd.DataFrame, happened: pd.Series) -> Estimate:
-    return slope(texts["round"].to_numpy(float), happened.to_numpy(dtype=float), texts["writer"].to_numpy(), "writer")
+    return slope(texts["round"].to_numpy(float), happened.to_numpy(dtype=float), clusters_of(texts))
 
 
 def _fooled(fooling: Table, trends: Table) -> Iterator[str]:

@@ -63,11 +63,13 @@ def texts_with_outcomes(study: Study) -> pd.DataFrame:
     """:func:`effort_of_texts` with ``state``, ``tries`` and ``submitted_at``.
 
     As bool also ``decided`` (by validators), ``judged`` (has a verdict), ``fooling`` and ``validated`` (fooling and
-    accepted). ``name`` is the writer's pseudonym and ``writer`` its number.
+    accepted). ``name`` is the writer's pseudonym, ``writer`` its number and ``context`` that of the
+    context, a text without one being its own.
     """
     texts = effort_of_texts(study).rename(columns={"writer": "name"})
     shown = {arm: study.shows_model(arm) for arm in study.arms}
     texts["writer"] = pd.factorize(texts["name"])[0]
+    texts["context"] = _numbered(study.examples["context"])
     for column in ("state", "tries", "submitted_at"):
         texts[column] = study.examples[column].array
     texts["decided"] = (texts["state"] != "pending").to_numpy(dtype=bool)
@@ -85,13 +87,24 @@ def undecided(texts: pd.DataFrame) -> Iterator[str]:
 
 
 def attempts_with_outcomes(study: Study, texts: pd.DataFrame) -> pd.DataFrame:
-    """The judged attempts: ``arm``, ``round``, ``writer`` (a number) and ``validated``, 1.0 for those that became a
-    text of ``texts`` that is, else 0.0."""
+    """The judged attempts: ``arm``, ``round``, ``writer`` and ``context`` (numbers) and ``validated``, 1.0 for those
+    that became a text of ``texts`` that is, else 0.0."""
     judged = study.attempts[study.attempts["fooled"].notna()]
     return judged[["arm", "round"]].assign(
         validated=judged["example"].isin(texts.loc[texts["validated"], "key"]).to_numpy(dtype=float),
         writer=pd.factorize(judged["writer"])[0],
+        context=_numbered(judged["context"]),
     )
+
+
+def clusters_of(rows: pd.DataFrame) -> dict[str, Codes]:
+    """What texts or attempts with outcomes are clustered by."""
+    return {kind: rows[kind].to_numpy() for kind in ("writer", "context")}
+
+
+def _numbered(contexts: pd.Series) -> Codes:
+    codes = pd.factorize(contexts)[0]
+    return np.where(contexts == "", len(codes) + np.arange(len(codes)), codes)
 
 
 def collected(study: Study, texts: pd.DataFrame) -> list[Collected]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from collection.analytics import charts
-from collection.analytics.agreement import agreements
+from collection.analytics.agreement import Votes, agreements
 from collection.analytics.clustered import FEWEST, Clusters, Codes, Numbers, medians
 from collection.analytics.metrics import Estimate
 from collection.analytics.naming import VALIDATORS, busiest_first
@@ -31,7 +31,8 @@ _AGREEMENT = (
 _METHOD = (
     "Label votes only; votes that flag a text are counted by themselves. Alpha: nominal, Krippendorff 2011. Kappa: "
     "Fleiss 1971, for unequal numbers of votes as in Gwet 2014. AC1: Gwet 2008. Intervals leave out a context at a "
-    f"time (CR2, t; shares as Wilson's), or a text where there are fewer than {FEWEST} contexts."
+    "time and a validator at a time (CR2, t; shares as Wilson's; Cameron, Gelbach & Miller 2011), or a text at a time "
+    f"where there are fewer than {FEWEST} contexts."
 )
 _NOTES = (
     "1 is full agreement, 0 what votes at random would give, below 0 is less than that.",
@@ -78,7 +79,8 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
 
 
 def _votes(study: Study) -> pd.DataFrame:
-    """The votes with numbers for ``text``, ``context`` and ``label`` (-1: none of the study's), and ``flag`` as 0 or 1.
+    """The votes with numbers for ``text``, ``person``, ``context`` and ``label`` (-1: none of the study's), and
+    ``flag`` as 0 or 1.
 
     ``with_writer`` is 0 or 1, NaN where the text was taken back; ``others`` the share of the other label votes on the
     text that name the same label, NaN where there are none. Without a context a text is its own.
@@ -88,7 +90,7 @@ def _votes(study: Study) -> pd.DataFrame:
     flagged = study.votes["flagged"].fillna(False).to_numpy(dtype=bool)
     given = pd.Categorical(study.votes["label"].where(~flagged), categories=list(study.labels))
     votes["flag"], votes["label"] = flagged.astype(float), given.codes.astype(np.int64)
-    votes["text"] = pd.factorize(votes["example"])[0]
+    votes["text"], votes["person"] = (pd.factorize(votes[name])[0] for name in ("example", "validator"))
     context = votes["example"].map(examples["context"]).fillna("")
     votes["context"] = pd.factorize(context.where(context != "", "\0" + votes["example"].astype(str)))[0]
     written = votes["example"].map(examples["label"])
@@ -115,9 +117,11 @@ def _rows(study: Study, votes: pd.DataFrame, groups: Codes, arms: Sequence[str])
     texts, text = np.unique(of_named * (len(votes) + 1) + own["text"].to_numpy(), return_inverse=True)
     contexts, of_text = np.zeros((2, len(texts)), dtype=np.intp)
     contexts[text], of_text[text] = own["context"], of_named
-    found = agreements(_counts(text, own["label"].to_numpy(), len(study.labels), len(texts)), contexts, of_text, count)
-    with_writer = _shares(own, "with_writer", of_named, count, "context")
-    flagged = _shares(votes, "flag", groups, count, "context")
+    given = Votes(text, own["label"].to_numpy(), own["person"].to_numpy())
+    counts = _counts(given.text, given.label, len(study.labels), len(texts))
+    found = agreements(counts, contexts, of_text, count, given)
+    with_writer = _shares(own, "with_writer", of_named, count, ("context", "validator"))
+    flagged = _shares(votes, "flag", groups, count, ("context", "validator"))
     cast = np.bincount(of_named, minlength=count).tolist()
     return [
         {
@@ -135,11 +139,16 @@ def _rows(study: Study, votes: pd.DataFrame, groups: Codes, arms: Sequence[str])
     ]
 
 
-def _shares(votes: pd.DataFrame, column: str, groups: Codes, count: int, by: str) -> list[Estimate]:
-    """The mean of a column in each group, over the votes of which it is known."""
-    values, clusters = votes[column].to_numpy(), votes[by].to_numpy()
+def _shares(votes: pd.DataFrame, column: str, groups: Codes, count: int, kinds: Sequence[str]) -> list[Estimate]:
+    """The mean of a column in each group, over the votes of which it is known, clustered by ``kinds``."""
+    values = votes[column].to_numpy()
     known = ~np.isnan(values)
-    return Clusters.within(groups[known], count, clusters[known], by).shares(values[known])
+    codes = {kind: votes[_CODES[kind]].to_numpy()[known] for kind in kinds}
+    return Clusters.within(groups[known], count, codes).shares(values[known])
+
+
+# What votes are clustered by → the column that has its number.
+_CODES = {"context": "context", "validator": "person", "text": "text"}
 
 
 def _validators(votes: pd.DataFrame) -> Table:
@@ -158,9 +167,9 @@ def _validators(votes: pd.DataFrame) -> Table:
     named = votes["label"].to_numpy() >= 0
     figures = {
         "votes": np.bincount(groups, minlength=count).tolist(),
-        "others": _shares(votes[named], "others", groups[named], count, "text"),
-        "with_writer": _shares(votes[named], "with_writer", groups[named], count, "text"),
-        "flagged": _shares(votes, "flag", groups, count, "text"),
+        "others": _shares(votes[named], "others", groups[named], count, ("text",)),
+        "with_writer": _shares(votes[named], "with_writer", groups[named], count, ("text",)),
+        "flagged": _shares(votes, "flag", groups, count, ("text",)),
         "seconds": medians(votes["seconds"].to_numpy(dtype=float), groups, count),
     }
     rows: list[dict[str, Cell]] = [

@@ -13,7 +13,7 @@ from collection.analytics.clustered import Clusters, Codes, medians, share
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
 from collection.analytics.naming import WRITERS, busiest_first
-from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes, undecided
+from collection.analytics.outcomes import NO_MODEL, Collected, clusters_of, collected, texts_with_outcomes, undecided
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -97,7 +97,7 @@ def _effects(arms: list[Collected]) -> Table:
         else:
             judged = group.judged_and_decided
             row |= {"fooling_icc": _correlation(judged, "validated"), "practice": _practice(group.judged)}
-            row |= {"vmer": share(judged["validated"].to_numpy(float), judged["writer"].to_numpy(), "writer")}
+            row |= {"vmer": share(judged["validated"].to_numpy(float), clusters_of(judged))}
             row |= _influence(judged)
         rows.append(row)
     method = (
@@ -180,7 +180,7 @@ def _of_arm(group: Collected, votes: pd.DataFrame) -> list[dict[str, Cell]]:
         return np.bincount(own[texts[list(flags)].to_numpy(dtype=bool).all(axis=1)], minlength=count)
 
     on_own = votes[votes["arm"] == group.arm]
-    voters = Clusters.within(np.searchsorted(found, on_own["writer"]), count, on_own["text"].to_numpy(), "text")
+    voters = Clusters.within(np.searchsorted(found, on_own["writer"]), count, {"text": on_own["text"].to_numpy()})
     rows: dict[str, Sequence[Cell]] = {
         "writer": texts.drop_duplicates("writer").sort_values("writer")["name"].astype(str).tolist(),
         "arm": [group.arm] * count,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from collection.analytics.agreement import agreement, agreements
+from collection.analytics.agreement import Votes, agreement, agreements
 from collection.analytics.clustered import Numbers
 
 
@@ -130,3 +130,49 @@ def test_agreement_in_several_groups_is_that_of_each_alone() -> None:
     found = agreements(counts, contexts, groups, 5)
     assert found[:4] == [agreement(counts[groups == group], contexts[groups == group]) for group in range(4)]
     assert found[4] == agreement(counts[:0], contexts[:0])
+
+
+def _voted(wrong: np.ndarray, texts: int = 60) -> tuple[np.ndarray, Votes]:
+    """Three votes a text by validators who are wrong with these chances, and the counts of labels."""
+    random = np.random.default_rng(2)
+    who = np.argsort(random.random((texts, len(wrong))), axis=1)[:, :3]
+    label = (random.integers(0, 2, texts)[:, None] ^ (random.random((texts, 3)) < wrong[who])).astype(np.intp)
+    counts = np.column_stack([3 - label.sum(axis=1), label.sum(axis=1)]).astype(float)
+    return counts, Votes(np.repeat(np.arange(texts), 3), label.ravel(), who.ravel())
+
+
+def test_validators_who_differ_widen_the_intervals() -> None:
+    counts, votes = _voted(np.array([0.0, 0.0, 0.02, 0.05, 0.1, 0.45, 0.5]))
+    of_these, of_any = agreement(counts, np.arange(60)), agreement(counts, np.arange(60), votes)
+    for name in ("alpha", "kappa", "ac1", "pairwise"):
+        one, other = getattr(of_these, name), getattr(of_any, name)
+        assert one.value == other.value
+        assert other.high - other.low > 1.2 * (one.high - one.low)
+        assert "validator" not in one.method
+        assert "context and validator" in other.method
+
+
+def test_each_validator_is_left_out_with_all_their_votes() -> None:
+    counts, votes = _voted(np.full(5, 0.2), texts=30)
+    without = []
+    for person in range(5):
+        rest = counts.copy()
+        own = votes.validator == person
+        np.subtract.at(rest, (votes.text[own], votes.label[own]), 1)
+        without.append(agreement(rest, np.arange(30)).alpha.value)
+    parts = np.bincount(votes.validator) / 90
+    value = agreement(counts, np.arange(30)).alpha.value
+    moved = np.array(without, dtype=float) - (value or 0)
+    least = float(((1 - parts) * moved**2).sum())
+    found = agreement(counts, np.zeros(30, dtype=np.intp), votes).alpha
+    assert found.high is not None
+    # On the scale of the logarithm of 1 - alpha, with at most as many degrees of freedom as validators less one.
+    half = np.log((1 - (value or 0)) / (1 - found.high))
+    assert half >= 1.96 * least**0.5 / (1 - (value or 0))
+
+
+def test_of_few_validators_an_interval_says_that_it_is_about_them() -> None:
+    counts, votes = _voted(np.full(4, 0.2))
+    found, without = agreement(counts, np.arange(60), votes).alpha, agreement(counts, np.arange(60)).alpha
+    assert (found.low, found.high) == (without.low, without.high)
+    assert found.limit == "fewer than 5 validators: the interval is about these alone"

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import quantile_test, t
 
-from collection.analytics.clustered import Clusters, amount_per_event, leave_one_out, median, medians, share, slope
+from collection.analytics.clustered import (
+    Clusters,
+    Spread,
+    amount_per_event,
+    crossed,
+    leave_one_out,
+    median,
+    medians,
+    ratio,
+    share,
+    slope,
+)
 from collection.analytics.metrics import share as wilson
 
 
@@ -51,35 +62,76 @@ def test_equal_clusters_give_the_jackknife_with_one_degree_of_freedom_less_than_
 
 def test_with_independent_rows_the_clustered_interval_comes_to_wilsons() -> None:
     hits = (np.random.default_rng(1).random(40_000) < 0.2).astype(float)
-    one, other = share(hits, np.arange(40_000), "writer"), wilson(int(hits.sum()), 40_000)
+    one, other = share(hits, {"writer": np.arange(40_000)}), wilson(int(hits.sum()), 40_000)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-4)
 
 
 def test_writers_who_differ_widen_the_interval_of_a_share() -> None:
     hits, codes = np.repeat([1.0, 0, 1, 0, 0, 1], 30), np.repeat(np.arange(6), 30)
-    clustered, independent = share(hits, codes, "writer"), wilson(90, 180)
+    clustered, independent = share(hits, {"writer": codes}), wilson(90, 180)
     assert (clustered.high or 0) - (clustered.low or 0) > 3 * ((independent.high or 0) - (independent.low or 0))
     assert "writer" in clustered.method
+
+
+def test_contexts_that_differ_widen_the_interval_of_a_share_too() -> None:
+    writers, contexts = (each.ravel() for each in np.indices((12, 8)))
+    hits = np.random.default_rng(0).random(96) < np.linspace(0.05, 0.95, 8)[contexts]
+    by_writer = share(hits.astype(float), {"writer": writers})
+    by_both = share(hits.astype(float), {"writer": writers, "context": contexts})
+    assert (by_both.high or 0) - (by_both.low or 0) > 2 * ((by_writer.high or 0) - (by_writer.low or 0))
+    assert by_both.method == "clustered by writer and context (CR2, Wilson)"
+
+
+def test_a_variance_over_two_crossed_kinds_is_that_of_multiway_clustering() -> None:
+    rows = np.random.default_rng(3)
+    writers, contexts = (each.ravel() for each in np.indices((20, 20)))
+    values = rows.normal(size=20)[writers] + rows.normal(size=20)[contexts] + rows.normal(size=400)
+    residuals = (values - values.mean()) / 400
+
+    def variance(codes: np.ndarray) -> float:
+        return float((np.bincount(codes, weights=residuals) ** 2).sum())
+
+    expected = variance(writers) + variance(contexts) - variance(np.arange(400))
+    columns = (values, np.ones(400))
+    found = Clusters.single({"writer": writers, "context": contexts}).spreads(columns, 1, ratio)[0]
+    assert found is not None
+    # Both without their corrections for few clusters, which are 20 / 19 here.
+    assert found.variance == pytest.approx(expected * 20 / 19, rel=0.01)
+
+
+def test_with_few_contexts_an_interval_is_about_these_and_says_so() -> None:
+    hits, codes = np.repeat([1.0, 0, 1, 0, 0, 1], 30), np.repeat(np.arange(6), 30)
+    found, alone = share(hits, {"writer": codes, "context": np.arange(180) % 3}), share(hits, {"writer": codes})
+    assert (found.low, found.high, found.method) == (alone.low, alone.high, alone.method)
+    assert found.limit == "fewer than 5 contexts: the interval is about these alone"
+    assert "fewer than 5 writers or contexts" in share(hits, {"writer": codes % 2, "context": codes % 3}).limit
+
+
+def test_where_one_kind_of_cluster_cannot_be_told_the_other_stands() -> None:
+    spread = Spread(0.5, 0.01, 9.0)
+    assert crossed(spread, None, None) == crossed(None, spread, spread) == spread
+    assert crossed(None, None, None) is None
+    assert crossed(spread, spread, Spread(0.5, 0.019, 90.0)) == Spread(0.5, 0.01, 9.0)
 
 
 @pytest.mark.parametrize("writers", [1, 2, 4])
 def test_few_writers_give_wilsons_interval_and_say_so(writers: int) -> None:
     hits = np.array([1.0, 0, 0, 1] * 5)
-    found = share(hits, np.arange(20) % writers, "writer")
+    found = share(hits, {"writer": np.arange(20) % writers})
     assert (found.low, found.high, found.method) == (wilson(10, 20).low, wilson(10, 20).high, "Wilson")
     assert "fewer than 5 writers" in found.limit
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_all_or_none_keep_an_interval_that_is_no_point(value: float) -> None:
-    found = share(np.full(30, value), np.arange(30) % 6, "writer")
+    found = share(np.full(30, value), {"writer": np.arange(30) % 6})
     assert found.value == value
     assert (found.high or 0) - (found.low or 0) > 0.05
     assert "cannot be told" in found.limit
 
 
 def test_no_rows_have_no_share() -> None:
-    assert share(np.array([]), np.array([], dtype=int), "writer").value is None
+    assert share(np.array([]), {"writer": np.array([], dtype=int)}).value is None
 
 
 @settings(max_examples=40, deadline=None)
@@ -87,7 +139,7 @@ def test_no_rows_have_no_share() -> None:
 def test_neither_the_order_of_rows_nor_the_names_of_clusters_matter(seed: int) -> None:
     hits, codes = _clustered(seed)
     order = np.random.default_rng(seed).permutation(len(hits))
-    one, other = share(hits, codes, "writer"), share(hits[order], 100 - codes[order], "writer")
+    one, other = share(hits, {"writer": codes}), share(hits[order], {"writer": 100 - codes[order]})
     assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
     assert one.low is not None
     assert one.high is not None
@@ -97,7 +149,7 @@ def test_neither_the_order_of_rows_nor_the_names_of_clusters_matter(seed: int) -
 def test_amount_per_event_is_total_over_total_within_a_positive_interval() -> None:
     hits, codes = _clustered()
     amounts = np.random.default_rng(2).gamma(2, 30, len(hits))
-    found = amount_per_event(amounts, hits, codes, "writer")
+    found = amount_per_event(amounts, hits, {"writer": codes})
     assert found.value == pytest.approx(amounts.sum() / hits.sum())
     assert found.n == hits.sum()
     assert found.low is not None
@@ -107,20 +159,20 @@ def test_amount_per_event_is_total_over_total_within_a_positive_interval() -> No
 def test_a_writer_without_any_event_is_counted_with_what_was_spent() -> None:
     codes = np.repeat(np.arange(6), 10)
     events = ((np.arange(60) % 3 == 0) & (codes > 0)).astype(float)
-    found = amount_per_event(np.full(60, 10.0), events, codes, "writer")
+    found = amount_per_event(np.full(60, 10.0), events, {"writer": codes})
     assert found.value == pytest.approx(600 / events.sum())
     assert found.high is not None
 
 
 def test_amounts_without_events_or_without_spread_have_limits() -> None:
     codes = np.arange(6).repeat(2)
-    assert amount_per_event(np.ones(12), np.zeros(12), codes, "writer").value is None
-    alike = amount_per_event(np.ones(12), np.ones(12), codes, "writer")
+    assert amount_per_event(np.ones(12), np.zeros(12), {"writer": codes}).value is None
+    alike = amount_per_event(np.ones(12), np.ones(12), {"writer": codes})
     assert (alike.value, alike.low) == (1, None)
     assert alike.limit
-    nothing = amount_per_event(np.zeros(12), np.ones(12), codes, "writer")
+    nothing = amount_per_event(np.zeros(12), np.ones(12), {"writer": codes})
     assert (nothing.value, nothing.low) == (0, None)
-    single = amount_per_event(np.ones(1), np.ones(1), np.zeros(1, dtype=int), "writer")
+    single = amount_per_event(np.ones(1), np.ones(1), {"writer": np.zeros(1, dtype=int)})
     assert (single.value, single.low) == (1, None)
 
 
@@ -130,7 +182,7 @@ def test_slope_is_that_of_least_squares_and_its_interval_near_the_clustered_one_
     x = random.integers(1, 8, 1200).astype(float)
     y = 0.1 * x + random.normal(0, 0.5, 60)[codes] + random.normal(size=1200)
     fit = sm.OLS(y, sm.add_constant(x)).fit(cov_type="cluster", cov_kwds={"groups": codes})
-    found = slope(x, y, codes, "writer")
+    found = slope(x, y, {"writer": codes})
     assert found.value == pytest.approx(fit.params[1])
     assert found.high is not None
     half = found.high - (found.value or 0)
@@ -138,8 +190,8 @@ def test_slope_is_that_of_least_squares_and_its_interval_near_the_clustered_one_
 
 
 def test_one_round_has_no_trend() -> None:
-    assert slope(np.ones(20), np.arange(20.0), np.arange(20), "writer").value is None
-    assert slope(np.array([]), np.array([]), np.array([], dtype=int), "writer").value is None
+    assert slope(np.ones(20), np.arange(20.0), {"writer": np.arange(20)}).value is None
+    assert slope(np.array([]), np.array([]), {"writer": np.array([], dtype=int)}).value is None
 
 
 @pytest.mark.parametrize("n", [6, 9, 30, 101])
@@ -161,19 +213,25 @@ def test_figures_of_several_groups_are_those_of_each_alone() -> None:
     # The second group has few writers, the fourth one text, the fifth hits alone, the sixth no text.
     groups = np.repeat([0, 1, 2, 3, 4], [90, 40, 200, 1, 60])
     writers = random.integers(0, np.array([9, 3, 30, 1, 8])[groups])
+    contexts = random.integers(0, np.array([3, 9, 7, 1, 8])[groups])
     hits = ((random.random(len(groups)) < 0.4) | (groups == 4)).astype(float)
     amounts = random.exponential(60, len(groups))
     shuffled = random.permutation(len(groups))
-    groups, writers, hits, amounts = (column[shuffled] for column in (groups, writers, hits, amounts))
-    rows = Clusters.within(groups, 6, writers, "writer")
-    assert rows.distinct.tolist() == [9, 3, 30, 1, 8, 0]
+    groups, writers, contexts, hits, amounts = (
+        column[shuffled] for column in (groups, writers, contexts, hits, amounts)
+    )
+    rows = Clusters.within(groups, 6, {"writer": writers, "context": contexts})
+    assert rows.kinds["writer"].distinct.tolist() == [9, 3, 30, 1, 8, 0]
     shares, ratios = rows.shares(hits), rows.amounts_per_event(amounts, hits)
     middles = medians(amounts, groups, 6)
     for group in range(6):
         own = groups == group
         for found, alone in (
-            (shares[group], share(hits[own], writers[own], "writer")),
-            (ratios[group], amount_per_event(amounts[own], hits[own], writers[own], "writer")),
+            (shares[group], share(hits[own], {"writer": writers[own], "context": contexts[own]})),
+            (
+                ratios[group],
+                amount_per_event(amounts[own], hits[own], {"writer": writers[own], "context": contexts[own]}),
+            ),
             (middles[group], median(amounts[own])),
         ):
             assert (found.n, found.method, found.limit) == (alone.n, alone.method, alone.limit)
