@@ -36,7 +36,7 @@ class Collected:
     @property
     def decided(self) -> pd.DataFrame:
         """The texts that validators have decided on."""
-        return self.texts[self.texts["state"] != "pending"]
+        return decided(self.texts)
 
     @property
     def judged_and_decided(self) -> pd.DataFrame:
@@ -61,9 +61,14 @@ def texts_with_outcomes(study: Study) -> pd.DataFrame:
     return texts
 
 
+def decided(texts: pd.DataFrame) -> pd.DataFrame:
+    """Those of the texts, which have a ``state``, that validators have decided on."""
+    return texts[texts["state"] != "pending"]
+
+
 def undecided(texts: pd.DataFrame) -> Iterator[str]:
     """The limit that tells how many of the texts, which have a ``state``, wait for validators; none if none does."""
-    waiting = int((texts["state"] == "pending").sum())
+    waiting = len(texts) - len(decided(texts))
     if waiting:
         yield f"{waiting:,} texts are not decided yet; vMER, its trends and comparisons of writers leave them out."
 

@@ -13,7 +13,7 @@ from collection.analytics.clustered import median, share
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.metrics import share as wilson
 from collection.analytics.naming import WRITERS, busiest_first
-from collection.analytics.outcomes import NO_MODEL, Collected, collected, texts_with_outcomes, undecided
+from collection.analytics.outcomes import NO_MODEL, Collected, collected, decided, texts_with_outcomes, undecided
 from collection.analytics.parts import Parts
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -27,8 +27,7 @@ from collection.analytics.writer_effects import (
     without_each,
 )
 
-# Of the work that was done, and not of a sample of it.
-_DONE = "a description of the work that was done: it has no sampling error"
+_DONE = "counted over all the work that was done, not over a sample of it, and so without an interval"
 
 AS_OTHERS, MORE, LESS = "like the others", "more than chance explains", "less than chance explains"
 
@@ -119,12 +118,12 @@ def _practice(judged: pd.DataFrame) -> Estimate:
     """In the order of submission; a writer's texts are counted over all rounds of the arm, undecided ones too."""
     ordered = judged.sort_values(["submitted_at", "key"])
     ordered = ordered.assign(ordinal=ordered.groupby("writer").cumcount() + 1)
-    decided = ordered[ordered["state"] != "pending"]
+    counted = decided(ordered)
     return practice(
-        decided["validated"].to_numpy(dtype=float),
-        decided["ordinal"].to_numpy(dtype=float),
-        decided["writer"].to_numpy(),
-        decided.groupby(["writer", "round"]).ngroup().to_numpy(),
+        counted["validated"].to_numpy(dtype=float),
+        counted["ordinal"].to_numpy(dtype=float),
+        counted["writer"].to_numpy(),
+        counted.groupby(["writer", "round"]).ngroup().to_numpy(),
     )
 
 
@@ -167,16 +166,16 @@ def _people(study: Study, texts: pd.DataFrame, arms: list[Collected]) -> Table:
         of_arm = float(counted["validated"].mean()) if not counted.empty else None
         for writer, own in group.texts.groupby("writer"):
             on_own = votes.get((group.arm, writer), nobody)
-            decided = own[own["state"] != "pending"]
+            settled = decided(own)
             row: dict[str, Cell] = {
                 "writer": str(own["name"].iloc[0]),
                 "arm": group.arm,
                 "texts": len(own),
-                "accepted": wilson(int(decided["accepted"].sum()), len(decided)),
+                "accepted": wilson(int(settled["accepted"].sum()), len(settled)),
                 "seconds": median(own["writing_seconds"].to_numpy(dtype=float)),
                 "agreed": share(on_own["agrees"].to_numpy(dtype=float), on_own["text"].to_numpy(), "text"),
             }
-            rows.append(row | _compared(decided[decided["judged"]], of_arm, group.shows_model))
+            rows.append(row | _compared(settled[settled["judged"]], of_arm, group.shows_model))
     method = (
         "Shares of texts: Wilson, which takes a writer's texts as independent. Votes: clustered by text (CR2, Wilson). "
         "Times: median, interval between order statistics (Conover 1999). What chance explains: binomial limits in "
