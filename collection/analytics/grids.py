@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from collection.analytics.metrics import Estimate
-from collection.analytics.sections import Cell, Table
+from collection.analytics.sections import Table
 from collection.analytics.wording import worded
 
 _NUMBER = re.compile(r"\b(\d+)\b")
@@ -38,9 +38,10 @@ def grid(table: Table, most: int | None = None) -> Grid:
     first of these, unless a column of counts there is the same: then that is marked. The figures of every other column
     have their n beside them.
     """
-    counts = {column.name: _counts(table, column.name) for column in table.columns}
-    shared, of_rows = _shared({name: found for name, found in counts.items() if found})
     names = [column.name for column in table.columns]
+    figures = {name: found for name in names if (found := _figures(table, name))}
+    counts = {name: {place: figure.n for place, figure in found.items()} for name, found in figures.items()}
+    shared, of_rows = _shared(counts)
     at = min((names.index(name) for name in shared), default=None)
     marked = next((place for place in reversed(range(at or 0)) if _same(table, names[place], of_rows)), None)
     titles = [f"{column.title} (n)" if place == marked else column.title for place, column in enumerate(table.columns)]
@@ -54,18 +55,13 @@ def grid(table: Table, most: int | None = None) -> Grid:
         titles.insert(at, "n")
         for place, said in enumerate(rows):
             said.insert(at, Said(worded(of_rows.get(place))))
-    return Grid(tuple(titles), tuple(map(tuple, rows)), _methods(table))
+    return Grid(tuple(titles), tuple(map(tuple, rows)), _methods(table, figures))
 
 
-def _figure(cell: Cell) -> Estimate | None:
-    """The cell, if it is a figure and does not say why there is none."""
-    return cell if isinstance(cell, Estimate) and cell.value is not None else None
-
-
-def _counts(table: Table, name: str) -> dict[int, int]:
-    """The n of a column's figures by the row's place."""
-    cells = ((place, _figure(row.get(name))) for place, row in enumerate(table.rows))
-    return {place: cell.n for place, cell in cells if cell is not None}
+def _figures(table: Table, name: str) -> dict[int, Estimate]:
+    """The figures of a column by the row's place, without cells that say why there is none."""
+    cells = ((place, row.get(name)) for place, row in enumerate(table.rows))
+    return {place: cell for place, cell in cells if isinstance(cell, Estimate) and cell.value is not None}
 
 
 def _shared(counts: Mapping[str, Mapping[int, int]]) -> tuple[frozenset[str], Mapping[int, int]]:
@@ -86,21 +82,21 @@ def _same(table: Table, name: str, of_rows: Mapping[int, int]) -> bool:
     return all(type(cell := table.rows[place].get(name)) is int and cell == n for place, n in of_rows.items())
 
 
-def _methods(table: Table) -> tuple[str, ...]:
+def _methods(table: Table, figures: Mapping[str, Mapping[int, Estimate]]) -> tuple[str, ...]:
     """How figures and their intervals were made: each method with its columns and how many figures have it, methods
     that differ in a number as one; of a single method only its name, and that only if the table does not say it."""
-    found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    alike: dict[tuple[str, ...], tuple[set[str], Counter[str]]] = {}
     for column in table.columns:
-        for figure in (_figure(row.get(column.name)) for row in table.rows):
-            if figure is not None and figure.method:
-                alike = tuple(_NUMBER.split(figure.method)[::2])
-                found.setdefault(alike, []).append((figure.method, column.title.strip()))
-    named = {_ranged({method for method, _ in each}): [title for _, title in each] for each in found.values()}
-    if len(named) == 1:
-        return tuple(method for method in named if method not in table.method)
+        having = Counter(figure.method for figure in figures.get(column.name, {}).values())
+        for method in filter(None, having):
+            methods, titles = alike.setdefault(tuple(_NUMBER.split(method)[::2]), (set(), Counter()))
+            methods.add(method)
+            titles[column.title.strip()] += having[method]
+    if len(alike) == 1:
+        return tuple(method for methods, _ in alike.values() if (method := _ranged(methods)) not in table.method)
     return tuple(
-        f"{method}: {', '.join(Counter(titles))} ({len(titles)} figure{'s' * (len(titles) > 1)})"
-        for method, titles in named.items()
+        f"{_ranged(methods)}: {', '.join(titles)} ({titles.total()} figure{'s' * (titles.total() > 1)})"
+        for methods, titles in alike.values()
     )
 
 
