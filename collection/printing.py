@@ -11,9 +11,8 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
-from collection.analytics.metrics import Estimate
+from collection.analytics.grids import Grid, Said, grid
 from collection.analytics.sections import Column, Section, Table, flat
-from collection.analytics.wording import worded
 
 # What a spreadsheet would run as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -21,24 +20,17 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class TableShown:
-    """A table ready to be laid out: its head, its rows in words, and the methods that its figures name.
-
-    ``left_out`` counts the rows that a page does without; the table's CSV has them.
-    """
+    """A table ready to be laid out. ``left_out`` counts the rows that a page does without; the table's CSV has them."""
 
     table: Table
-    rows: tuple[tuple[str, ...], ...]
-    methods: tuple[str, ...]
+    grid: Grid
     left_out: int = 0
 
 
 def shown(table: Table, most: int | None = None) -> TableShown:
     """A table in words, of ``most`` rows at most."""
-    rows = tuple(
-        tuple(worded(row.get(column.name), column.unit) for column in table.columns) for row in table.rows[:most]
-    )
-    named = {cell.method: None for row in table.rows for cell in row.values() if isinstance(cell, Estimate)}
-    return TableShown(table, rows, tuple(name for name in named if name), len(table.rows) - len(rows))
+    found = grid(table, most)
+    return TableShown(table, found, len(table.rows) - len(found.rows))
 
 
 def csv_of(table: Table) -> str:
@@ -58,10 +50,11 @@ def markdown_of(section: Section) -> str:
     """A section as Markdown, without its charts."""
     lines = [f"# {section.title}", "", *(f"- {finding}" for finding in section.findings), ""]
     for item in map(shown, section.tables):
-        titles = [column.title for column in item.table.columns]
-        rows = [titles, ["---"] * len(titles), *item.rows]
-        intervals = f" Intervals: {'; '.join(item.methods)}" if item.methods else ""
-        lines += [f"## {item.table.title}", "", *map(_markdown_row, rows), "", item.table.method + intervals, ""]
+        titles = item.grid.titles
+        rows = [titles, ["---"] * len(titles), *(list(map(_in_line, row)) for row in item.grid.rows)]
+        lines += [f"## {item.table.title}", "", *map(_markdown_row, rows), "", item.table.method, ""]
+        if item.grid.methods:
+            lines += ["How each figure was made:", "", *(f"- {method}" for method in item.grid.methods), ""]
         lines += [line for note in (item.table.caution, *item.table.notes) if note for line in (note, "")]
     if section.limits:
         lines += ["## What could not be found out", "", *(f"- {limit}" for limit in section.limits), ""]
@@ -94,6 +87,10 @@ def laid_out(section: Section, pictures: Mapping[tuple[str, str], str], most: in
             for chart in section.charts
         ],
     }
+
+
+def _in_line(cell: Said) -> str:
+    return f"{cell.text}, {cell.n}" if cell.n else cell.text
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from annotators.enrolment import annotator_of, plan_study
 from annotators.membership import Role, grant
 from annotators.models import Annotator
 from collection import assignment, experiments, releases, reports, submission, validation
-from collection.analytics.metrics import share
+from collection.analytics.metrics import Estimate, share
 from collection.analytics.sections import Chart, Column, Section, Table
 from collection.demo.tasks import task
 from collection.enrolment import enrol
@@ -182,8 +182,10 @@ def report(experiment: Experiment) -> Report:
     standing = reports.ask(experiment)
     claimed = reports.claim(standing.pk)
     assert claimed is not None
-    rows = ({"arm": "dynamic", "mer": share(3, 4)}, {"arm": "=1+1", "mer": share(0, 0)})
-    table = Table("mer", "MER", (Column("arm", "Arm"), Column("mer", "MER", "share")), rows, "fooled / collected")
+    tries = Estimate(3, 1.5, 1.2, 1.9, "clustered")
+    rows = ({"arm": "dynamic", "mer": share(3, 4), "tries": tries}, {"arm": "=1+1", "mer": share(0, 0)})
+    columns = (Column("arm", "Arm"), Column("mer", "MER", "share"), Column("tries", "Tries"))
+    table = Table("mer", "MER", columns, rows, "fooled / collected")
     chart = Chart("mer-by-arm", "MER by arm", "The dynamic arm fools most.", "mer", {"mark": "point"})
     summary = Section("summary", "Summary", ("It was <b>computed</b>.",))
     section = Section("collection", "Collection", ("3 of 4 fooled.",), (table,), (chart,), ("not enough data: x",))

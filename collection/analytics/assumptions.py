@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from collection.analytics.fits import Floats
 from collection.analytics.power import Design
 from collection.analytics.resampling import seed_variances
-from collection.analytics.scores import BASE, Tested, tested_sets
+from collection.analytics.scores import BASE, Tested, Trained, tested_sets
 from collection.analytics.study import Study
 
 
@@ -77,13 +77,22 @@ def _errors(study: Study, tested: Tested) -> dict[str, Any]:
         # With one seed nothing is known of it: versions of one arm agree at least as much as those of two.
         found.setdefault("seed_correlation", found["row_correlation"])
         found["row_correlation"] = min(found["row_correlation"], found["seed_correlation"])
-        found["full_after"] = max(1, round(tested.trained[pair[1]].examples))
+        found["full_after"] = max(1, min(_collected(study, tested.trained[at]) for at in pair))
         if 0 < other < 1:
             found["reduction"] = 1 - other / rate
     elif found.get("seed_correlation", 1.0) < Design.row_correlation:
         # Nothing is known of two arms, but they agree no more than versions of one.
         found["row_correlation"] = found["seed_correlation"]
     return found
+
+
+def _collected(study: Study, trained: Trained) -> int:
+    """How many of the examples that versions were trained on their arm had collected: what it started with, its
+    round 0, is in their rows too."""
+    examples = study.accepted
+    return min(
+        round(trained.examples), int(((examples["arm"] == trained.arm) & (examples["round"] <= trained.round)).sum())
+    )
 
 
 def _compared(study: Study, tested: Tested) -> list[int]:

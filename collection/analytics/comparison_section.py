@@ -7,7 +7,7 @@ from typing import Any
 
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
 from collection.analytics.comparison import Compared, area, compare, overtaking, pairs
-from collection.analytics.curves import sizes_note, unequal
+from collection.analytics.curves import sizes, sizes_notes, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent, points, sure_sign
@@ -61,12 +61,13 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         gist += [[*warnings, *claims]] if claims else []
     crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
     beside = [row for item in tested for row in _beside_rows(item, last)]
+    notes = (*_NOTES, *sizes_notes(last_rows))
     return Section(
         "comparison",
         TITLE,
         tuple(findings),
         (
-            Table("comparison-last", "After the last round that both have", _LAST, tuple(last_rows), _TESTS, _NOTES),
+            Table("comparison-last", "After the last round that both have", _LAST, tuple(last_rows), _TESTS, notes),
             Table("comparison-beside", "What accuracy is made of", _beside(study), tuple(beside), METHOD),
             Table("comparison-by-round", "Round by round", _BY_ROUND, tuple(_by_round_rows(compared)), _TESTS),
             Table("comparison-areas", "The whole curve, by examples", _AREAS, tuple(area_rows), _AREA),
@@ -157,7 +158,7 @@ def _last_rows(study: Study, last: Sequence[Compared]) -> list[Row]:
     for item, row in zip(last, rows, strict=True):
         sides = {item.pair.arm, item.pair.reference}
         both = tuple(trained for trained in item.pair.tested.trained if trained.arm in sides)
-        row["sizes"] = sizes_note(both, item.round)
+        row["sizes"] = sizes(both, item.round)
         if item.mcnemar is not None:
             row |= {
                 "arm_only": item.mcnemar.first_only,

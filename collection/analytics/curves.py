@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,23 +66,33 @@ def unequal(counts: Collection[float]) -> bool:
     return max(counts) - min(counts) > _ROUGH * max(counts)
 
 
-def sizes_note(trained: tuple[Trained, ...], number: int) -> str:
-    """Whether the arms' versions of a round were trained on equally many examples, and how that came to be."""
+SIZES = {
+    "equal": "by construction",
+    "matched": "equal by matched subsampling",
+    "mixed": "equal in number; some versions are those of the loop, others were trained beside it",
+    "unequal": (
+        "compare along the axis of examples, where lines between points are interpolated and say nothing that was "
+        "measured"
+    ),
+}
+"""Whether arms were trained on equally many examples, and how that came to be."""
+
+
+def sizes(trained: tuple[Trained, ...], number: int) -> str:
+    """Which of SIZES is true of the arms' versions of a round; "" where fewer than two arms have one."""
     there = [item for item in trained if item.round == number]
-    counts = {item.arm: item.examples for item in there}
-    if len(counts) < 2:
+    if len({item.arm for item in there}) < 2:
         return ""
-    if unequal(counts.values()):
-        numbers = ", ".join(f"{arm} {count:,.0f}" for arm, count in counts.items())
-        return (
-            f"unequal ({numbers}): compare along the axis of examples, where lines between points are interpolated "
-            "and say nothing that was measured"
-        )
-    if all(item.role == "curve" for item in there):
-        return "equal by matched subsampling"
-    if any(item.role == "curve" for item in there):
-        return "equal in number; some versions are those of the loop, others were trained beside it"
-    return "equal by construction"
+    if unequal([item.examples for item in there]):
+        return "unequal"
+    beside = [item.role == "curve" for item in there]
+    return "matched" if all(beside) else "mixed" if any(beside) else "equal"
+
+
+def sizes_notes(rows: Iterable[Mapping[str, Cell]]) -> tuple[str, ...]:
+    """What the column ``sizes`` of a table's rows means, for notes under the table."""
+    said = {row["sizes"] for row in rows}
+    return tuple(f"Examples across arms, {word}: {meaning}." for word, meaning in SIZES.items() if word in said)
 
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
@@ -104,7 +114,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         TITLE,
         findings=tuple(sentence for item in tested for sentence in _findings(study, item)),
         tables=(
-            Table("learning-curve", TITLE, _columns(study), tuple(rows), INTERVALS, _notes(tested)),
+            Table("learning-curve", TITLE, _columns(study), tuple(rows), INTERVALS, _notes(tested, rows)),
             Table(
                 "predicted-shares",
                 "Which labels the models give",
@@ -148,7 +158,7 @@ _SHARE_COLUMNS = (
 )
 
 
-def _notes(tested: list[Tested]) -> tuple[str, ...]:
+def _notes(tested: list[Tested], rows: list[dict[str, Cell]]) -> tuple[str, ...]:
     notes = [
         "Every arm starts from the same base version (round 0), which has learned from none of the arm's examples.",
         "Balanced accuracy is the mean, over labels, of the share of a label's rows that are right: a model that "
@@ -159,7 +169,7 @@ def _notes(tested: list[Tested]) -> tuple[str, ...]:
         notes.append(
             "Some rounds are shown by versions trained beside the loop (curve), the others by those of the loop itself."
         )
-    return tuple(notes)
+    return (*notes, *sizes_notes(rows))
 
 
 def _points(study: Study, tested: Tested) -> list[tuple[str, int, int]]:
@@ -196,7 +206,7 @@ def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Ef
                 "hours": effort.hours,
                 "cost": effort.cost,
                 "majority": tested.majority,
-                "sizes": sizes_note(tested.trained, number),
+                "sizes": sizes(tested.trained, number),
                 **figures[group],
             }
         )

@@ -10,6 +10,7 @@ from collection.analytics.fits import Floats
 from collection.analytics.metrics import Estimate, missing
 
 WINDOW = 5
+_ROUNDING = 1e-9  # a difference of amounts below this part of them is what sums of floating-point numbers leave behind
 UNMOVED = "every draw gave the same, so chance cannot be told"
 
 
@@ -17,13 +18,14 @@ def slopes(spent: Floats, window: int = WINDOW) -> Floats:
     """The weights that turn errors into how fast they fell, per unit of ``spent`` [rounds]: [rounds, rounds].
 
     Row k is the least-squares slope over the latest ``window`` rounds up to k, with its sign turned; nothing but zeros
-    where there are no two different amounts. A line over rounds is told from noise long before one step is.
+    where there are no two amounts that differ by more than rounding. A line over rounds is told from noise long before
+    one step is.
     """
     found = np.zeros((len(spent), len(spent)))
     for last in range(1, len(spent)):
         rounds = slice(max(0, last + 1 - window), last + 1)
         about = spent[rounds] - spent[rounds].mean()
-        if about.any():
+        if np.ptp(about) > _ROUNDING * np.abs(spent[rounds]).max():
             found[last, rounds] = -about / (about @ about)
     return found
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import typst
 
+from collection.analytics.grids import Said, grid
 from collection.analytics.sections import Section, Table
-from collection.analytics.wording import worded
 
 # Landscape, as tables of a study are wide.
 _HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1 / 1", flipped: true)
@@ -21,6 +21,7 @@ _HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1 / 
 #set table(stroke: 0.4pt + luma(180), inset: 3pt)
 #show table: set text(size: 6.5pt)
 #show table.cell.where(y: 0): strong
+#show table.cell.where(y: 0): set text(hyphenate: true)
 #show figure: set block(breakable: true)
 """
 # Of letters in points; how many characters a line of the usual size has, and how many lines a page under its title.
@@ -85,16 +86,20 @@ def _size(summary: Section) -> float:
 
 def _table(table: Table) -> Iterator[str]:
     yield f"#heading(level: 2, outlined: false, {_text(table.title)})"
-    titles = ", ".join(_text(column.title) for column in table.columns)
-    yield f"#table(columns: {len(table.columns)}, table.header({titles}),"
-    for row in table.rows[:_MOST_ROWS]:
-        yield ", ".join(_text(worded(row.get(column.name), column.unit)) for column in table.columns) + ","
+    found = grid(table, _MOST_ROWS)
+    yield f"#table(columns: {len(found.titles)}, table.header({', '.join(map(_text, found.titles))}),"
+    yield from (", ".join(map(_cell, row)) + "," for row in found.rows)
     yield ")"
     if len(table.rows) > _MOST_ROWS:
         cut = f"The first {_MOST_ROWS} of {len(table.rows)} rows; all are in the CSV file of this table."
         yield f"#text(size: 7.5pt, {_text(cut)})\n"
     yield f'#text(size: 7.5pt, style: "italic", {_text(table.method)})'
-    yield from (f"#list.item(text(size: 7.5pt, {_text(note)}))" for note in (table.caution, *table.notes) if note)
+    made = f"How each figure was made: {'; '.join(found.methods)}." if found.methods else ""
+    yield from (f"#list.item(text(size: 7.5pt, {_text(note)}))" for note in (made, table.caution, *table.notes) if note)
+
+
+def _cell(cell: Said) -> str:
+    return f"{_text(cell.text)} + [ ] + text(fill: luma(90), box({_text(cell.n)}))" if cell.n else _text(cell.text)
 
 
 def _plain(colophon: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

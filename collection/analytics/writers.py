@@ -27,8 +27,7 @@ from collection.analytics.writer_effects import (
     without_each,
 )
 
-# Of the work that was done, and not of a sample of it.
-_DONE = "a description of the work that was done: it has no sampling error"
+_DONE = "counted over all the work that was done, not over a sample of it, and so without an interval"
 
 AS_OTHERS, MORE, LESS = "like the others", "more than chance explains", "less than chance explains"
 
@@ -119,12 +118,12 @@ def _practice(judged: pd.DataFrame) -> Estimate:
     """In the order of submission; a writer's texts are counted over all rounds of the arm, undecided ones too."""
     ordered = judged.sort_values(["submitted_at", "key"])
     ordered = ordered.assign(ordinal=ordered.groupby("writer").cumcount() + 1)
-    decided = ordered[ordered["decided"]]
+    counted = ordered[ordered["decided"]]
     return practice(
-        decided["validated"].to_numpy(dtype=float),
-        decided["ordinal"].to_numpy(dtype=float),
-        decided["writer"].to_numpy(),
-        decided.groupby(["writer", "round"]).ngroup().to_numpy(),
+        counted["validated"].to_numpy(dtype=float),
+        counted["ordinal"].to_numpy(dtype=float),
+        counted["writer"].to_numpy(),
+        counted.groupby(["writer", "round"]).ngroup().to_numpy(),
     )
 
 

@@ -142,7 +142,7 @@ def test_curves_start_from_the_base_version_and_add_up_effort() -> None:
     assert [row["validated"] for row in dynamic] == [0, 36, 72, 108, 144]
     assert dynamic[2]["hours"] == pytest.approx(2 * 40 * 72 / 3600)
     assert dynamic[2]["cost"] == pytest.approx(2 * 40 * 55)
-    assert dynamic[4]["sizes"] == "equal by matched subsampling"
+    assert dynamic[4]["sizes"] == "matched"
     accuracy = dynamic[4]["accuracy"]
     assert accuracy.value == pytest.approx(1 - dynamic[4]["error"].value)
     assert accuracy.value > dynamic[0]["accuracy"].value
@@ -151,11 +151,19 @@ def test_curves_start_from_the_base_version_and_add_up_effort() -> None:
     )
 
 
-def test_unequal_sizes_are_told_with_their_numbers() -> None:
-    found = made("learning-curves", with_unequal_sizes(study()))
-    last = rows(found, "learning-curve")[-1]["sizes"]
-    assert last.startswith("unequal (non-adversarial 144, static 144, dynamic 181)")
-    assert made("learning-curves", study()).tables[0].rows[-1]["sizes"] == "equal by construction"
+@pytest.mark.parametrize(
+    ("section", "table"), [("learning-curves", "learning-curve"), ("comparison", "comparison-last")]
+)
+def test_sizes_are_a_word_in_a_row_and_explained_once_under_the_table(section: str, table: str) -> None:
+    unequal = made(section, with_unequal_sizes(study()))
+    assert rows(unequal, table)[-1]["sizes"] == "unequal"
+    said = [note for note in unequal.table(table).notes if note.startswith("Examples across arms, ")]
+    assert len(said) == len({row["sizes"] for row in rows(unequal, table)} - {""})
+    assert any("unequal: compare along the axis of examples" in note for note in said)
+    equal = made(section, study())
+    assert rows(equal, table)[-1]["sizes"] == "equal"
+    assert "Examples across arms, equal: by construction." in equal.table(table).notes
+    assert not any("unequal" in note for note in equal.table(table).notes)
 
 
 def test_equal_numbers_of_versions_from_the_loop_and_from_beside_it_are_not_equal_by_construction() -> None:
@@ -163,7 +171,7 @@ def test_equal_numbers_of_versions_from_the_loop_and_from_beside_it_are_not_equa
     versions = given.versions
     mixed = versions[(versions["role"] != "curve") | (versions["arm"] == "dynamic")]
     sizes = made("learning-curves", with_table(given, "versions", mixed)).tables[0].rows[-1]["sizes"]
-    assert sizes == "equal in number; some versions are those of the loop, others were trained beside it"
+    assert sizes == "mixed"
 
 
 def test_a_finding_about_arms_with_unequally_many_examples_says_how_many() -> None:

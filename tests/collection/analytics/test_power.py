@@ -147,15 +147,25 @@ def test_the_correlation_within_clusters_is_found() -> None:
 
 
 def test_assumptions_are_those_of_the_study() -> None:
-    found = assumptions_of(curved_study(rounds=4, quota=50, seeds=3))
-    assert (found.rounds, found.quota, found.arms, found.adversarial_arms) == (4, 50, 3, 2)
+    found = assumptions_of(curved_study(rounds=4, quota=4, seeds=3, wrong=lambda arm, number: 0.35))
+    assert (found.rounds, found.quota, found.arms, found.adversarial_arms) == (4, 4, 3, 2)
     assert (found.test_rows, found.contexts, found.seeds, found.writers) == (300, 60, 3, 2)
     assert (found.base_pay, found.fooling_bonus, found.validation_pay) == (50, 30, 10)
-    assert (found.votes, found.vmer, found.full_after) == (2, 0.25, 200)
+    assert (found.votes, found.vmer, found.full_after) == (2, 0.25, 16)
     assert 0.3 < found.base_error < 0.4
     assert 0.2 < found.row_correlation < 0.8
     assert {"base_error", "row_correlation", "icc"} <= set(found.estimated)
     assert "writer_sd" not in found.estimated
+
+
+def test_what_arms_start_with_is_not_among_the_examples_that_a_reduction_took() -> None:
+    study = curved_study(rounds=4, quota=4, wrong=lambda arm, number: 0.3)
+    given = dataclasses.replace(study, versions=study.versions.assign(rows=study.versions["rows"] + 1000))
+    assert assumptions_of(study).full_after == assumptions_of(given).full_after == 4 * 4
+    assert assumptions_of(given).examples == 4 * 4
+    # Rows too close to a test set are left out of training.
+    fewer = dataclasses.replace(study, versions=study.versions.assign(rows=study.versions["rows"] - 1))
+    assert assumptions_of(fewer).full_after == 15
 
 
 def test_a_study_that_says_nothing_gives_the_defaults() -> None:

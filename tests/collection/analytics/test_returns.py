@@ -80,6 +80,17 @@ def test_hours_that_are_not_known_give_no_gain() -> None:
     assert "hours are not known" in found[0].limit
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+def test_amounts_that_differ_by_rounding_alone_give_no_gain(scale: float) -> None:
+    random = np.random.default_rng(1)
+    spent = scale * np.array([0.3, 0.1 + 0.2, 0.3, 0.6])
+    assert spent[0] != spent[1]
+    errors = np.array([0.3, 0.2, 0.25, 0.1])
+    found = gains(spent, errors, errors + random.normal(0, 0.01, (300, 4)), 1.0, "hours")
+    assert [item.limit for item in found[:3]] == ["not enough data: a gain needs two rounds with different hours"] * 3
+    assert found[3].value == pytest.approx(0.15 / 0.3 / scale, rel=1e-6)
+
+
 def test_examples_for_an_error_are_given_only_where_all_of_the_interval_gets_there() -> None:
     errors = 0.1 + 4 * N**-0.5
     random = np.random.default_rng(1)

@@ -39,6 +39,8 @@ def test_the_summary_comes_first_and_every_section_has_its_page(owner: Client) -
     assert "3 of 4 fooled." in section
     assert "75.0% [30.1, 95.4]" in section
     assert "not enough data: there is nothing to take a share of" in section
+    assert "<small>n 4</small>" in section
+    assert "<li>clustered: Tries (1 figure)</li>" in section
     assert 'alt="The dynamic arm fools most."' in section
     assert owner.get(f"{URL}nothing/").status_code == 404
 
