@@ -10,10 +10,9 @@ import numpy as np
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.paired import Crossover, McNemar, crossover, mcnemar, mean_height
 from collection.analytics.parts import Parts, digest
-from collection.analytics.resampling import drawn_errors
 from collection.analytics.scores import Tested
 from collection.analytics.sections import Options
-from collection.analytics.two_way import Floats, contrast, fewer
+from collection.analytics.two_way import Floats, contrast, contrasts, fewer_each
 
 
 @dataclass(frozen=True)
@@ -82,22 +81,30 @@ def pairs(tested: Tested, arms: tuple[str, ...]) -> list[Pair]:
     return found
 
 
-def compare(pair: Pair, number: int) -> Compared:
-    """The figures of a pair after a common round."""
-    own, other = pair.groups(number)
-    weights = pair.weights(number)
-    difference, p = contrast(pair.tested.accuracy, weights)
-    balanced, _ = contrast(pair.tested.balanced, weights)
-    first, second = pair.tested.single(own), pair.tested.single(other)
-    return Compared(
-        pair,
-        number,
-        difference,
-        p,
-        balanced,
-        fewer(pair.tested.errors, own, other),
-        mcnemar(first, second) if first is not None and second is not None else None,
+def compare(pair: Pair) -> list[Compared]:
+    """The figures of a pair after each common round."""
+    tested, groups = pair.tested, [pair.groups(number) for number in pair.rounds]
+    weights = np.stack([pair.weights(number) for number in pair.rounds])
+    singles = [(tested.single(own), tested.single(other)) for own, other in groups]
+    figures = zip(
+        pair.rounds,
+        contrasts(tested.accuracy, weights),
+        contrasts(tested.balanced, weights),
+        fewer_each(tested.errors, groups),
+        singles,
+        strict=True,
     )
+    return [
+        Compared(
+            pair,
+            number,
+            *difference,
+            balanced,
+            spared,
+            mcnemar(first, second) if first is not None and second is not None else None,
+        )
+        for number, difference, (balanced, _), spared, (first, second) in figures
+    ]
 
 
 def area(pair: Pair) -> Area | None:
@@ -129,8 +136,7 @@ def overtaking(pair: Pair, options: Options, parts: Parts) -> Crossover:
 
     def compute() -> dict[str, object]:
         sides = [group for side in zip(*map(pair.groups, pair.rounds), strict=True) for group in side]
-        wrong = [tested.predicted[tested.group == group] != tested.gold for group in sides]
-        _, drawn = drawn_errors(wrong, tested.clusters, options.draws, options.seed)
+        drawn = tested.resampled(options.draws, options.seed).drawn(sides)
         means, last = tested.accuracy.means(), len(pair.rounds)
         observed = means[sides[:last]] - means[sides[last:]]
         found = crossover(pair.rounds, observed, drawn[:, last:] - drawn[:, :last])

@@ -14,7 +14,7 @@ from collection.analytics.phrases import percent, points, sure_sign
 from collection.analytics.scores import Tested, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import METHOD, contrast, level
+from collection.analytics.two_way import METHOD, contrast
 
 TITLE = "Which way of collecting gives better models"
 _HOLM = "p adjusted: Holm (1979), over all rows of this table."
@@ -45,7 +45,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         return Section("comparison", TITLE, limits=tuple(limits))
     # First, as the first page has the first.
     limits = [*seeds_limits([item for item in tested if any(pair.tested is item for pair in found)]), *limits]
-    compared = [compare(pair, number) for pair in found for number in pair.rounds]
+    compared = [item for pair in found for item in compare(pair)]
     last = [item for item in compared if item.round == item.pair.rounds[-1]]
     crossings = [overtaking(pair, options, parts) for pair in found]
     last_rows, area_rows = _last_rows(study, last), _area_rows(last)
@@ -190,10 +190,10 @@ def _beside_rows(tested: Tested, last: Sequence[Compared]) -> list[Row]:
             "test_set": tested.name,
             "arm": tested.trained[group].arm,
             "round": tested.trained[group].round,
-            "accuracy": level(tested.accuracy, group),
-            "balanced": level(tested.balanced, group),
+            "accuracy": tested.accuracy.levels[group],
+            "balanced": tested.balanced.levels[group],
             "majority": tested.majority,
-            **{f"share_{at}": level(tested.said[at], group) for at in range(len(tested.labels))},
+            **{f"share_{at}": tested.said[at].levels[group] for at in range(len(tested.labels))},
         }
         for group in groups
     ]

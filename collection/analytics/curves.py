@@ -10,12 +10,12 @@ import pandas as pd
 
 from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
-from collection.analytics.metrics import Estimate
+from collection.analytics.effort import by_arm_and_round
 from collection.analytics.parts import Parts
 from collection.analytics.scores import BASE, Tested, Trained, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import METHOD, level
+from collection.analytics.two_way import METHOD
 
 TITLE = "How models improve from round to round"
 INTERVALS = (
@@ -36,26 +36,24 @@ class Effort:
     unknown: int
 
 
-START = Effort(0, 0.0, 0.0, 0)
-
-
 def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
-    """For each arm and round, what writing and voting had taken up to its end, all rounds before included."""
+    """For each arm and round, from the start (0) on, what writing and voting had taken up to its end."""
     work = pd.concat([study.examples[_WORK], study.votes[_WORK]], ignore_index=True)
-    accepted = study.examples[study.examples["state"] == "accepted"]
-    found = {}
-    for arm in study.arms:
-        own, right = work[work["arm"] == arm], accepted[accepted["arm"] == arm]
-        for number in range(1, study.rounds + 1):
-            so_far = own[own["round"] <= number]
-            seconds, cost = so_far["seconds"].dropna(), so_far["cost"].dropna()
-            found[arm, number] = Effort(
-                int((right["round"] <= number).sum()),
-                float(seconds.sum()) / 3600 if len(seconds) else None,
-                float(cost.sum()) if len(cost) else None,
-                len(so_far) - len(seconds),
-            )
-    return found
+    seconds, cost = work["seconds"].to_numpy(dtype=float), work["cost"].to_numpy(dtype=float)
+    timed, paid = ~np.isnan(seconds), ~np.isnan(cost)
+    columns = (np.ones(len(work)), timed, np.where(timed, seconds, 0), paid, np.where(paid, cost, 0))
+    right = by_arm_and_round(study, study.examples, (study.examples["state"] == "accepted").to_numpy(dtype=float))
+    so_far = np.cumsum([*right, *by_arm_and_round(study, work, *columns)], axis=-1)
+    return {
+        (arm, number): Effort(
+            int(accepted),
+            seconds / 3600 if timed or not number else None,
+            cost if paid or not number else None,
+            int(count - timed),
+        )
+        for arm, of_arm in zip(study.arms, np.moveaxis(so_far, 0, -1).tolist(), strict=True)
+        for number, (accepted, count, timed, seconds, paid, cost) in enumerate(of_arm)
+    }
 
 
 _WORK = ["arm", "round", "seconds", "cost"]
@@ -183,17 +181,9 @@ def _points(study: Study, tested: Tested) -> list[tuple[str, int, int]]:
 
 
 def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[dict[str, Cell]]:
-    figures: dict[int, dict[str, Cell]] = {
-        group: {
-            "accuracy": level(tested.accuracy, group),
-            "error": level(tested.errors, group),
-            "balanced": level(tested.balanced, group),
-        }
-        for group in range(len(tested.trained))
-    }
-    rows = []
+    rows: list[dict[str, Cell]] = []
     for arm, number, group in _points(study, tested):
-        item, effort = tested.trained[group], START if number == 0 else spent[arm, number]
+        item, effort = tested.trained[group], spent[arm, number]
         rows.append(
             {
                 "test_set": tested.name,
@@ -207,7 +197,9 @@ def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Ef
                 "cost": effort.cost,
                 "majority": tested.majority,
                 "sizes": sizes(tested.trained, number),
-                **figures[group],
+                "accuracy": tested.accuracy.levels[group],
+                "error": tested.errors.levels[group],
+                "balanced": tested.balanced.levels[group],
             }
         )
     return rows
@@ -218,14 +210,13 @@ def _share_rows(study: Study, tested: Tested) -> list[dict[str, Cell]]:
     rows: list[dict[str, Cell]] = []
     for at, label in enumerate(study.labels):
         said = tested.said[at]
-        shares = [level(said, group) for group in range(len(tested.trained))]
         rows.extend(
             {
                 "test_set": tested.name,
                 "arm": arm,
                 "round": number,
                 "label": label,
-                "share": shares[group],
+                "share": said.levels[group],
                 "gold": float(gold[at]),
             }
             for arm, number, group in _points(study, tested)
@@ -241,7 +232,7 @@ def _findings(study: Study, tested: Tested) -> list[str]:
         group = tested.index(arm, last)
         if group is None or not last:
             continue
-        accuracy: Estimate = level(tested.accuracy, group)
+        accuracy = tested.accuracy.levels[group]
         if accuracy.value is None or accuracy.low is None or accuracy.high is None:
             continue
         beyond = (

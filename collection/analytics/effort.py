@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from collection.analytics.study import Study
+
+
+def by_arm_and_round(study: Study, rows: pd.DataFrame, *columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums [columns, arms, rounds] of ``columns`` [rows] over the rows of each ``arm`` and ``round``, from round 0 to
+    the last of the study; other rows are left out."""
+    arms = pd.Categorical(rows["arm"], categories=list(study.arms)).codes.astype(np.intp)
+    rounds, shape = rows["round"].to_numpy(), (len(study.arms), study.rounds + 1)
+    ours = (arms >= 0) & (rounds >= 0) & (rounds <= study.rounds)
+    place = np.ravel_multi_index((arms[ours], rounds[ours]), shape)
+    sums = [np.bincount(place, weights=column[ours], minlength=shape[0] * shape[1]) for column in columns]
+    return np.stack(sums).reshape(-1, *shape).astype(float)
 
 
 def effort_of_texts(study: Study) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,40 +16,74 @@ Floats = NDArray[np.float64]
 BATCH = 256
 
 
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Errors of groups of versions that differ in their training seed alone, redrawn for figures of any of them.
+
+    ``errors`` [groups]; ``over_contexts`` [draws, groups], these errors with contexts redrawn for all groups alike, so
+    that differences are paired; ``rates`` has the errors [seeds] of each group, ``variances`` their
+    :func:`seed_variances` where it has several seeds.
+    """
+
+    errors: Floats
+    over_contexts: Floats
+    rates: tuple[Floats, ...]
+    variances: tuple[tuple[float, float] | None, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, wrong: Sequence[NDArray[np.bool_]], clusters: NDArray[np.int64], draws: int, seed: int) -> Resampled:
+        """``wrong`` has an array [seeds, rows] a group."""
+        sizes = np.bincount(clusters).astype(float)
+        sums = [np.bincount(clusters, weights=item.mean(axis=0)) for item in wrong]
+        errors = np.array([each.sum() for each in sums]) / sizes.sum()
+        made = np.tile(errors, (draws, 1))
+        contexts = len(sizes)
+        if contexts > 1:
+            widened = np.sqrt(contexts / (contexts - 1)) * t.ppf(0.975, contexts - 1) / norm.ppf(0.975)
+            random = np.random.default_rng(seed)
+            for start in range(0, draws, BATCH):
+                batch = made[start : start + BATCH]
+                weights = random.multinomial(contexts, np.full(contexts, 1 / contexts), len(batch)).astype(float)
+                drawn_sizes = weights @ sizes
+                # A group at a time: in a product of matrices the last bits of one hang on how many others there are,
+                # and draws are keys of parts that are kept.
+                for index, each in enumerate(sums):
+                    batch[:, index] += ((weights @ each) / drawn_sizes - errors[index]) * widened
+        return cls(
+            errors,
+            made,
+            tuple(item.mean(axis=1) for item in wrong),
+            tuple(seed_variances(item) if len(item) > 1 else None for item in wrong),
+            seed,
+        )
+
+    def drawn(self, groups: Sequence[int]) -> Floats:
+        """Draws [draws, groups] of the errors of some groups, in whatever order, each of another round of any arm.
+
+        Training seeds are redrawn within each group, less what seeds differ by because each answers each row anew, for
+        contexts have it already: the two-way variance of Cameron, Gelbach & Miller (2011, J. Bus. Econ. Stat. 29), with
+        one share for all ``groups``. Deviations are widened for few contexts and seeds, by the root of c/(c - 1) and,
+        for contexts, to Student's quantiles (Hesterberg 2015, Am. Stat. 69).
+        """
+        made = np.take(self.over_contexts, groups, axis=1)
+        several = [found for found in (self.variances[group] for group in groups) if found is not None]
+        total, chance = np.sum(several, axis=0) if several else (0.0, 0.0)
+        own = np.sqrt(max(0.0, 1 - chance / total)) if total > 0 else 0.0
+        for index, rates in enumerate(self.rates[group] for group in groups):
+            seeds = len(rates)
+            if seeds > 1:
+                shares = _drawn_seeds(self.seed, index, seeds, len(made))
+                made[:, index] += shares @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
+        return made
+
+
 def drawn_errors(
     wrong: Sequence[NDArray[np.bool_]], clusters: NDArray[np.int64], draws: int, seed: int
 ) -> tuple[Floats, Floats]:
-    """Errors [rounds] and draws of them [draws, rounds]; ``wrong`` has an array [seeds, rows] a round, of any arm.
-
-    Contexts are redrawn for all rounds alike, so that differences are paired; training seeds within each round, less
-    what seeds differ by because each answers each row anew, for contexts have it already: the two-way variance of
-    Cameron, Gelbach & Miller (2011, J. Bus. Econ. Stat. 29), with one share for all rounds. Deviations are widened for
-    few contexts and seeds, by the root of c/(c - 1) and, for contexts, to Student's quantiles (Hesterberg 2015, Am.
-    Stat. 69).
-    """
-    sizes = np.bincount(clusters).astype(float)
-    sums = np.stack([np.bincount(clusters, weights=item.mean(axis=0)) for item in wrong], axis=1)
-    errors = sums.sum(axis=0) / sizes.sum()
-    made = np.tile(errors, (draws, 1))
-    contexts = len(sizes)
-    if contexts > 1:
-        widened = np.sqrt(contexts / (contexts - 1)) * t.ppf(0.975, contexts - 1) / norm.ppf(0.975)
-        random = np.random.default_rng(seed)
-        for start in range(0, draws, BATCH):
-            batch = made[start : start + BATCH]
-            weights = random.multinomial(contexts, np.full(contexts, 1 / contexts), len(batch)).astype(float)
-            batch += ((weights @ sums) / (weights @ sizes)[:, None] - errors) * widened
-    several = [seed_variances(item) for item in wrong if len(item) > 1]
-    total, chance = np.sum(several, axis=0) if several else (0.0, 0.0)
-    own = np.sqrt(max(0.0, 1 - chance / total)) if total > 0 else 0.0
-    for index, item in enumerate(wrong):
-        seeds = len(item)
-        if seeds > 1:
-            rates = item.mean(axis=1)
-            made[:, index] += (
-                _drawn_seeds(seed, index, seeds, draws) @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
-            )
-    return errors, made
+    """Errors [rounds] and draws of them [draws, rounds]; ``wrong`` has an array [seeds, rows] a round, of any arm."""
+    found = Resampled.of(wrong, clusters, draws, seed)
+    return found.errors, found.drawn(range(len(wrong)))
 
 
 @lru_cache(maxsize=128)

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collection.analytics.parts import shared
+from collection.analytics.resampling import Resampled
 from collection.analytics.study import Study
 from collection.analytics.two_way import Floats, Ints, Rates, balanced, cluster_indices, cluster_sums, ratios
 
@@ -107,6 +109,17 @@ class Tested:
         ]
         return tuple(ratios(hits, self.rows, self.group, self.about_clusters) for hits in each)
 
+    @cached_property
+    def _resampled(self) -> dict[tuple[int, int], Resampled]:
+        return {}
+
+    def resampled(self, draws: int, seed: int) -> Resampled:
+        """Errors of all groups with draws of them, made once for all figures that are from them."""
+        if (draws, seed) not in self._resampled:
+            wrong = [self.wrong(group) for group in range(len(self.trained))]
+            self._resampled[draws, seed] = Resampled.of(wrong, self.clusters, draws, seed)
+        return self._resampled[draws, seed]
+
     @property
     def slug(self) -> str:
         """The name for ids of charts: its place among the test sets, as names may hold anything."""
@@ -138,6 +151,13 @@ class Tested:
 
 
 def tested_sets(study: Study) -> tuple[list[Tested], list[str]]:
+    """:func:`_tested_sets` in lists of the caller's own."""
+    found, limits = _tested_sets(study)
+    return list(found), list(limits)
+
+
+@shared
+def _tested_sets(study: Study) -> tuple[list[Tested], list[str]]:
     """Every test set with rows and scored versions, in order; and what is to be said of the others."""
     found, limits = [], []
     by_set = dict(tuple(study.evaluations.groupby("test_set", sort=False)))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from collection.analytics.effort import by_arm_and_round
 from collection.analytics.fits import Floats
-from collection.analytics.resampling import drawn_errors
+from collection.analytics.parts import shared
 from collection.analytics.scores import Tested
 from collection.analytics.study import Study
 
@@ -34,35 +35,39 @@ class Series:
 def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Series]:
     """A series for each arm that has a version scored on the test set and trained on anything."""
     found = []
-    for arm in study.arms:
+    hours = _hours(study)
+    for place, arm in enumerate(study.arms):
         own = [(at, item) for at, item in enumerate(tested.trained) if item.arm == arm and item.examples > 0]
         if not own:
             continue
         own.sort(key=lambda place: place[1].examples)
-        wrong, trained = [tested.wrong(at) for at, _ in own], [item for _, item in own]
-        errors, drawn = drawn_errors(wrong, tested.clusters, draws, seed)
-        worked = _hours(study, arm)
+        groups, trained = [at for at, _ in own], [item for _, item in own]
+        resampled = tested.resampled(draws, seed)
         found.append(
             Series(
                 arm=arm,
                 test_rows=len(tested.clusters),
                 rounds=tuple(item.round for item in trained),
                 n=np.array([item.examples for item in trained]),
-                errors=errors,
-                draws=drawn,
-                hours=np.array([worked.get(item.round, np.nan) for item in trained]),
-                single=any(len(seeds) == 1 for seeds in wrong),
+                errors=resampled.errors[groups],
+                draws=resampled.drawn(groups),
+                hours=hours[place, [item.round for item in trained]],
+                single=any(len(item.versions) == 1 for item in trained),
             )
         )
     return found
 
 
-def _hours(study: Study, arm: str) -> dict[int, float]:
-    """Hours of writing and validating up to each round. Texts and votes whose time is not known count like the others
-    of their round; a round where it is known of none makes all hours from there on unknown."""
-    seconds = np.zeros(study.rounds)
+@shared
+def _hours(study: Study) -> Floats:
+    """Hours of writing and validating of each arm up to each round [arms, rounds], from round 0 on. Texts and votes
+    whose time is not known count like the others of their round; a round where it is known of none makes all hours from
+    there on unknown."""
+    spent = np.zeros((len(study.arms), study.rounds + 1))
     for work in (study.examples, study.votes):
-        own = work[(work["arm"] == arm) & work["round"].between(1, study.rounds)]
-        for number, times in own.groupby("round")["seconds"]:
-            seconds[int(number) - 1] += len(times) * float(times.mean())
-    return dict(enumerate((np.cumsum(seconds) / 3600).tolist(), start=1))
+        seconds = work["seconds"].to_numpy(dtype=float)
+        known = ~np.isnan(seconds)
+        count, of, total = by_arm_and_round(study, work, np.ones(len(work)), known, np.where(known, seconds, 0))
+        mean = np.divide(total, of, out=np.full_like(total, np.nan), where=of > 0)
+        spent += np.where(count > 0, count * mean, 0)
+    return np.asarray(np.cumsum(spent, axis=-1) / 3600)

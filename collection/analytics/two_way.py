@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import exp, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ Ints = NDArray[np.int64]
 
 LEVEL = 0.975
 METHOD = "two-way (contexts and training seeds) jackknife with a t quantile"
+_MOST_FREEDOM = 1e6
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
 ONE_SEED = "the interval is about test rows only: there is one training seed"
 SOME_ONE_SEED = "where a version has one training seed, the interval holds that seed fixed"
@@ -42,19 +46,65 @@ class Rates:
     group: Ints
     limit: str = ""
 
+    @cached_property
+    def seeds(self) -> Floats:
+        """How many units each group has [groups]."""
+        return np.bincount(self.group).astype(float)
+
     def means(self) -> Floats:
         """The mean rate of each group [groups]; NaN in a group without units."""
         sums = np.bincount(self.group, weights=self.rates)
-        counts = np.bincount(self.group)
-        return np.asarray(np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0))
+        return np.asarray(np.divide(sums, self.seeds, out=np.full(len(sums), np.nan), where=self.seeds > 0))
+
+    @cached_property
+    def moved(self) -> Floats:
+        """Influence, summed over the units of each group [groups, clusters]."""
+        return self._summed(self.influence)
+
+    @cached_property
+    def covered(self) -> Floats:
+        """Rows, summed over the units of each group [groups, clusters]."""
+        return self._summed(self.rows)
+
+    @cached_property
+    def most(self) -> Floats:
+        """The rows of the unit of each group that has most [groups]."""
+        found = np.zeros(len(self.seeds))
+        np.maximum.at(found, self.group, self.rows.sum(axis=1))
+        return found
+
+    @cached_property
+    def between(self) -> Floats:
+        """The squares of rates about the mean of their group [groups]."""
+        return np.bincount(self.group, weights=(self.rates - self.means()[self.group]) ** 2).astype(float)
+
+    @cached_property
+    def residual(self) -> Floats:
+        """The squares of influence about the mean of each group by clusters [groups]."""
+        # Without a matrix of deviations: the sum of squares less the square of the sum over n.
+        squares = np.bincount(self.group, weights=(self.influence**2).sum(axis=1))
+        return np.asarray(np.maximum(squares - (self.moved**2).sum(axis=1) / np.maximum(self.seeds, 1), 0.0))
+
+    def _summed(self, values: Floats) -> Floats:
+        found = np.zeros((len(self.seeds), values.shape[1]))
+        found[self.seeds > 0] = cluster_sums(values.T, self.group).T
+        return found
+
+    @cached_property
+    def levels(self) -> list[Estimate]:
+        """The :func:`level` of each group [groups]."""
+        found = zip(self.means().tolist(), spreads(self, np.eye(len(self.seeds))), strict=True)
+        return [_level(value, spread) for value, spread in found]
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard error of a figure, its degrees of freedom and the number of clusters that it is worth."""
+    """The standard error of a figure and the number of clusters that it is worth. ``quantile`` is Student's t for its
+    95% interval, at ``known_freedom`` where the quantile comes from that."""
 
     error: float
-    freedom: float
+    quantile: float
+    known_freedom: float | None
     clusters: float
     n: int
     limit: str
@@ -62,12 +112,19 @@ class Spread:
     @property
     def reach(self) -> float:
         """Half the width of the 95% interval."""
-        return quantile(self.freedom) * self.error
+        return self.quantile * self.error
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom; Howe's interval has a quantile at first, so they are searched for where asked for."""
+        if self.known_freedom is not None:
+            return self.known_freedom
+        return float(brentq(lambda freedom: quantile(freedom) - self.quantile, 1.0, _MOST_FREEDOM))
 
     @property
     def nothing_seen(self) -> float:
         """Wilson's 95% upper limit of a share that was 0 in every cluster, clusters being the trials (Wilson 1927)."""
-        square = quantile(max(self.freedom, 1)) ** 2
+        square = self.quantile**2
         return square / (self.clusters + square)
 
 
@@ -128,75 +185,78 @@ def spread(sample: Rates, weights: Floats) -> Spread:
     squares of estimated variances without bias, unlike Satterthwaite; where a single group has several seeds that
     takes a lucky pair of seeds at its word, so there by Howe (1974, JASA 69).
     """
-    taking_part = np.asarray(weights)[sample.group] != 0
-    units, group = np.flatnonzero(taking_part), sample.group[taking_part]
-    if not len(units):
-        return Spread(0.0, 1.0, 1.0, 0, sample.limit)
-    rows = sample.rows[units].mean(axis=0)
-    share = rows / rows.sum()
-    clusters = 1 / float((share**2).sum())
-    seeds = np.bincount(group, minlength=len(weights)).astype(float)
-    each = (weights / np.maximum(seeds, 1))[group]
-    count = int((rows > 0).sum())
+    return spreads(sample, np.asarray(weights, dtype=float)[None])[0]
+
+
+def spreads(sample: Rates, weights: Floats) -> list[Spread]:
+    """:func:`spread` of each of many figures, for weights [figures, groups]."""
+    taking_part = (weights != 0) & (sample.seeds > 0)
+    seeds = np.where(taking_part, sample.seeds, 0)
+    some = taking_part.any(axis=1)
+    rows = taking_part @ sample.covered / np.maximum(seeds.sum(axis=1), 1)[:, None]
+    share = rows / np.where(some, rows.sum(axis=1), 1)[:, None]
+    clusters = 1 / np.where(some, (share**2).sum(axis=1), 1)
+    count = np.maximum((rows > 0).sum(axis=1), 1)
     scale = (count - 1) / count
-    over_clusters = scale * float(((each @ sample.influence[units]) ** 2).sum())
-    over_seeds, residual = _seed_variances(sample, units, group, weights, seeds)
-    several = over_seeds[seeds > 1]
-    residual_sum = scale * float(residual.sum())
-    limit = _joined(sample.limit, _seed_limit(seeds, weights))
-    n = round(float(sample.rows[units].sum(axis=1).max()))
+    each = np.where(taking_part, weights, 0) / np.maximum(seeds, 1)
+    over_clusters = scale * ((each @ sample.moved) ** 2).sum(axis=1)
+    # For each group the variance of its weighted mean over seeds, and of the residuals of seeds by clusters.
+    several, own = seeds > 1, np.maximum(seeds - 1, 1)
+    factor = np.where(several, weights**2 / (np.maximum(seeds, 1) * own), 0)
+    over_seeds = factor * sample.between
+    columns = (
+        over_clusters,
+        scale * (factor * sample.residual).sum(axis=1),
+        over_seeds.sum(axis=1),
+        (over_seeds**2 / (own + 2)).sum(axis=1),
+        several.sum(axis=1),
+        np.where(several, own, np.inf).min(axis=1),
+        clusters,
+        np.rint(np.where(taking_part, sample.most, 0).max(axis=1)).astype(int),
+    )
+    figures = zip(*(column.tolist() for column in columns), _limits(sample, weights), strict=True)
+    nothing = Spread(0.0, quantile(1.0), 1.0, 1.0, 0, sample.limit)
+    return [_spread(*figure) if any_part else nothing for any_part, figure in zip(some.tolist(), figures, strict=True)]
+
+
+def _spread(
+    over_clusters: float,
+    residual: float,
+    over_seeds: float,
+    squares: float,
+    several: int,
+    least: float,
+    clusters: float,
+    n: int,
+    limit: str,
+) -> Spread:
+    """From variances over clusters, of residuals and over seeds. ``several`` groups have several seeds, the fewest of
+    them ``least`` degrees of freedom; ``squares`` are of their variances, over degrees of freedom and 2."""
     freedom = max(clusters - 1, 1.0)
-    seeds_sum = float(several.sum())
-    variance = max(over_clusters + seeds_sum - residual_sum, over_clusters, seeds_sum)
+    variance = max(over_clusters + over_seeds - residual, over_clusters, over_seeds)
     variance = variance if variance > _NOTHING else 0.0
-    if seeds_sum == 0 or variance == 0:
-        return Spread(float(np.sqrt(variance)), freedom, clusters, n, limit)
-    own = seeds[seeds > 1] - 1
-    if len(several) == 1:
-        combined = _howe(max(over_clusters - residual_sum, 0.0), freedom, seeds_sum, float(own[0]), variance)
-    else:
-        squares = over_clusters**2 / (freedom + 2) + float((several**2 / (own + 2)).sum())
-        combined = variance**2 / squares - 2
-        combined = max(combined, min(freedom, float(own.min())))
-    return Spread(float(np.sqrt(variance)), combined, clusters, n, limit)
-
-
-def _seed_variances(sample: Rates, units: Ints, group: Ints, weights: Floats, seeds: Floats) -> tuple[Floats, Floats]:
-    """For each group the variance of its weighted mean over seeds, and of the residuals of seeds by clusters."""
-    divisor = np.where(seeds > 1, seeds * (seeds - 1), 1.0)
-    factor = np.where(seeds > 1, weights**2 / divisor, 0.0)
-    rates, influence = sample.rates[units], sample.influence[units]
-    counts = np.maximum(seeds, 1)
-    mean = (np.bincount(group, weights=rates, minlength=len(weights)) / counts)[group]
-    between = np.bincount(group, weights=(rates - mean) ** 2, minlength=len(weights))
-    # The squares about a mean, without a matrix of deviations: sum of squares less the square of the sum over n.
-    squares = np.bincount(group, weights=(influence**2).sum(axis=1), minlength=len(weights))
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    sums = np.add.reduceat(influence[order], starts, axis=0)
-    of_means = np.zeros(len(weights))
-    of_means[group[order][starts]] = (sums**2).sum(axis=1)
-    residual = np.maximum(squares - of_means / counts, 0.0)
-    return factor * between, factor * residual
+    error = sqrt(variance)
+    if over_seeds == 0 or variance == 0:
+        return Spread(error, quantile(freedom), freedom, clusters, n, limit)
+    if several == 1:
+        wide = _howe(max(over_clusters - residual, 0.0), freedom, over_seeds, least, variance)
+        return Spread(error, wide, None, clusters, n, limit)
+    combined = max(variance**2 / (over_clusters**2 / (freedom + 2) + squares) - 2, min(freedom, least))
+    return Spread(error, quantile(combined), combined, clusters, n, limit)
 
 
 def _howe(net: float, net_freedom: float, seeds: float, seed_freedom: float, variance: float) -> float:
-    """The degrees of freedom at which t gives the width of Howe's interval for a sum of two variances."""
+    """The quantile of t that gives the width of Howe's interval for a sum of two variances."""
     wide = quantile(net_freedom) ** 2 * net + quantile(seed_freedom) ** 2 * seeds
-    needed = float(np.sqrt(wide / variance))
-    lowest, highest = min(net_freedom, seed_freedom), 1e6
-    if needed <= quantile(highest):
-        return highest
-    if needed >= quantile(lowest):
-        return lowest
-    return float(brentq(lambda freedom: quantile(freedom) - needed, lowest, highest))
+    return min(max(sqrt(wide / variance), quantile(_MOST_FREEDOM)), quantile(min(net_freedom, seed_freedom)))
 
 
-def _seed_limit(seeds: Floats, weights: Floats) -> str:
-    taking_part = seeds[weights != 0]
-    if (taking_part <= 1).all():
-        return ONE_SEED
-    return SOME_ONE_SEED if (taking_part == 1).any() else TWO_SEEDS if (taking_part == 2).any() else ""
+def _limits(sample: Rates, weights: Floats) -> list[str]:
+    """What the interval of each figure lacks, by the seeds of the groups that it is from."""
+    used = weights != 0
+    more, one, two = ((used & kind).any(axis=1) for kind in (sample.seeds > 1, sample.seeds == 1, sample.seeds == 2))
+    seeds = np.select([~more, one, two], [ONE_SEED, SOME_ONE_SEED, TWO_SEEDS], "")
+    return [_joined(sample.limit, limit) for limit in seeds.tolist()]
 
 
 def _joined(*limits: str) -> str:
@@ -206,23 +266,24 @@ def _joined(*limits: str) -> str:
 def level(sample: Rates, group: int) -> Estimate:
     """The mean rate of a group with its interval on the scale of log odds, which keeps it within 0 and 1 (Dean &
     Pagano 2015, J. Surv. Stat. Methodol. 3); with Wilson's, clusters being the trials, where nothing varies."""
-    seeds = int((sample.group == group).sum())
-    if seeds == 0:
-        return missing(0, "no version was scored")
-    weights = np.zeros(int(sample.group.max()) + 1)
+    weights = np.zeros(len(sample.seeds))
     weights[group] = 1.0
-    value = float(sample.means()[group])
-    found = spread(sample, weights)
+    return _level(float(sample.means()[group]), spread(sample, weights))
+
+
+def _level(value: float, found: Spread) -> Estimate:
+    if not found.n:
+        return missing(0, "no version was scored")
     if found.error == 0 or not 0 < value < 1:
         low, high = _wilson(value, found)
         return Estimate(found.n, value, low, high, "Wilson, with contexts as trials", found.limit)
-    centre, reach = np.log(value / (1 - value)), found.reach / (value * (1 - value))
-    low, high = (1 / (1 + np.exp(-np.clip(end, -700, 700))) for end in (centre - reach, centre + reach))
-    return Estimate(found.n, value, float(low), float(high), METHOD, found.limit)
+    centre, reach = log(value / (1 - value)), found.reach / (value * (1 - value))
+    low, high = (1 / (1 + exp(-min(max(end, -700.0), 700.0))) for end in (centre - reach, centre + reach))
+    return Estimate(found.n, value, low, high, METHOD, found.limit)
 
 
 def _wilson(value: float, found: Spread) -> tuple[float, float]:
-    ratio = quantile(found.freedom) ** 2 / found.clusters
+    ratio = found.quantile**2 / found.clusters
     middle = (value + ratio / 2) / (1 + ratio)
     half = float(np.sqrt(ratio * value * (1 - value) + ratio**2 / 4)) / (1 + ratio)
     return min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value)
@@ -234,10 +295,16 @@ def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float | None]:
     Where no cluster and no seed differs, the interval reaches as far as a difference could have stayed unseen, and
     there is a p value (1) only if the figure itself is 0.
     """
-    weights = np.asarray(weights, dtype=float)
-    used = weights != 0
-    value = float(weights[used] @ sample.means()[used])
-    found = spread(sample, weights)
+    return contrasts(sample, np.asarray(weights, dtype=float)[None])[0]
+
+
+def contrasts(sample: Rates, weights: Floats) -> list[tuple[Estimate, float | None]]:
+    """:func:`contrast` for each of many weights [figures, groups]."""
+    values = weights @ np.nan_to_num(sample.means())
+    return list(map(_contrast, values.tolist(), spreads(sample, weights)))
+
+
+def _contrast(value: float, found: Spread) -> tuple[Estimate, float | None]:
     if found.error == 0:
         reach = found.nothing_seen
         limit = _joined(found.limit, "no context told the two apart")
@@ -254,24 +321,33 @@ def fewer(errors: Rates, group: int, reference: int) -> Estimate:
     The interval is that of the logarithm of the ratio (Katz et al. 1978, Biometrics 34) with the two-way spread; where
     the group makes no errors, from the limits of the two rates (Donner & Zou 2012, Stat. Methods Med. Res. 21).
     """
+    return fewer_each(errors, [(group, reference)])[0]
+
+
+def fewer_each(errors: Rates, pairs: Sequence[tuple[int, int]]) -> list[Estimate]:
+    """:func:`fewer` for each of many groups with its reference."""
+    means = errors.means()
+    weights = np.zeros((len(pairs), len(means)))
+    for row, (group, reference) in zip(weights, pairs, strict=True):
+        if means[group] > 0 and means[reference] > 0:
+            row[reference], row[group] = -1 / means[reference], 1 / means[group]
+    return [_fewer(errors, *pair, found) for pair, found in zip(pairs, spreads(errors, weights), strict=True)]
+
+
+def _fewer(errors: Rates, group: int, reference: int, found: Spread) -> Estimate:
     own, other = (float(errors.means()[index]) for index in (group, reference))
-    weights = np.zeros(int(errors.group.max()) + 1)
     if other == 0:
-        rows = errors.rows[errors.group == reference].sum(axis=1)
-        return missing(round(float(rows.max())), "the reference made no errors")
-    weights[reference] = -1 / other
+        return missing(round(float(errors.most[reference])), "the reference made no errors")
     if own == 0:
         top, bottom = level(errors, group), level(errors, reference)
         assert top.high is not None
         assert bottom.low is not None
-        ratio = top.high / float(np.sqrt(bottom.low * (2 * other - bottom.low)))
+        ratio = top.high / sqrt(bottom.low * (2 * other - bottom.low))
         return Estimate(top.n, 1.0, 1 - ratio, 1.0, "limits of the two error rates", bottom.limit)
-    weights[group] = 1 / own
-    found = spread(errors, weights)
     ratio = own / other
     if found.error == 0:
         reach = found.nothing_seen / other
         limit = _joined(found.limit, "no context told the two apart")
         return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), METHOD, limit)
-    ends = [1 - ratio * float(np.exp(np.clip(sign * found.reach, -50, 50))) for sign in (1, -1)]
+    ends = [1 - ratio * exp(min(max(sign * found.reach, -50.0), 50.0)) for sign in (1, -1)]
     return Estimate(found.n, 1 - ratio, ends[0], ends[1], METHOD + ", on the logarithm of the ratio", found.limit)

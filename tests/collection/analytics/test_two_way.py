@@ -17,7 +17,9 @@ from collection.analytics.two_way import (
     cluster_indices,
     cluster_sums,
     contrast,
+    contrasts,
     fewer,
+    fewer_each,
     level,
     ratios,
     spread,
@@ -161,3 +163,22 @@ def test_no_figure_is_beyond_its_bounds_and_rows_may_be_in_any_order(
     assert difference.high is not None
     assert -1 <= difference.low <= (difference.value or 0) <= difference.high <= 1
     assert p is None or 0 <= p <= 1
+
+
+def test_many_figures_at_once_are_those_of_each_alone() -> None:
+    random = np.random.default_rng(8)
+    clusters, group = random.integers(0, 15, 120), np.repeat(np.arange(5), [1, 3, 4, 2, 1])
+    answers = random.random((11, 120)) < random.uniform(0.5, 0.9, 5)[group][:, None]
+    answers[10] = True
+    made = ratios(*sums(~answers, np.unique(clusters, return_inverse=True)[1]), group)
+    weights = np.array([[1.0, -1, 0, 0, 0], [0, 1, -1, 0, 0], [0.5, 0.5, 0, -1, 0], [0, 0, 0, 0, 1], [0, 1, 0, 0, -1]])
+    for each, (found, p) in zip(weights, contrasts(made, weights), strict=True):
+        alone, p_alone = contrast(made, each)
+        assert (found.n, found.limit) == (alone.n, alone.limit)
+        assert (found.value, found.low, found.high, p) == pytest.approx((alone.value, alone.low, alone.high, p_alone))
+    pairs = [(0, 1), (2, 1), (4, 2), (3, 4)]
+    together = [*fewer_each(made, pairs), *made.levels]
+    one_by_one = [*(fewer(made, *pair) for pair in pairs), *(level(made, place) for place in range(5))]
+    for found, alone in zip(together, one_by_one, strict=True):
+        assert (found.n, found.method, found.limit) == (alone.n, alone.method, alone.limit)
+        assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high))
