@@ -15,10 +15,10 @@ from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
-from collection.analytics.two_way import Floats, Ints, Rates, cluster_indices, cluster_sums, level, ratios, spread
+from collection.analytics.two_way import Ints, crossed_ratios, level
 
 # Part of every key: to be raised whenever cells are worked out in another way.
-_CODE = 1
+_CODE = 2
 Keys = tuple[str, ...]
 
 
@@ -50,8 +50,7 @@ class Cell:
     """How the versions that stand for an arm and round do on the accepted examples of ``on_arm`` in ``on_round``.
 
     ``left_out`` examples were not counted, as their writer also wrote what the versions were trained on. Intervals
-    keep together the rows of one ``clustered_by``, "context" or "writer": whichever makes them wider; "" where there
-    is but one of each.
+    keep together the rows of one ``clustered_by``: "context and writer", or the one of which there are several, or "".
     """
 
     trained: Trained
@@ -191,32 +190,15 @@ def cells(found: Sequence[Scored], examples: Written) -> list[Cell]:
 
 
 def _errors(members: Sequence[Ints], rows: Ints, examples: Written) -> Iterator[tuple[str, Estimate]]:
-    """For each of those that were scored on the same rows, having said [versions, rows], its error, clustered by
-    whichever of context and writer is wider."""
+    """For each of those that were scored on the same rows, having said [versions, rows], what intervals keep together,
+    and its error."""
     said = np.concatenate(members)
     group = np.repeat(np.arange(len(members)), [len(predicted) for predicted in members])
-    ways = clusterings((said != examples.gold[rows]).astype(float), group, rows, examples)
+    wrong = (said != examples.gold[rows]).astype(float)
+    kinds = {"context": examples.context[rows], "writer": examples.writer[rows]}
+    together, found = crossed_ratios(wrong, np.ones_like(wrong), group, kinds)
     for place in range(len(members)):
-        weights = np.eye(1, len(members), place)[0]
-        widest = max(ways, key=lambda name: spread(ways[name], weights).reach)
-        yield widest, level(ways[widest], place)
-
-
-def clusterings(wrong: Floats, group: Ints, rows: Ints, examples: Written) -> dict[str, Rates]:
-    """Error rates of units [units, rows] clustered by "context" and by "writer"; by "" if there is one of each.
-
-    One context, or one writer, says nothing of others, so it is passed over if there are several of the other.
-    """
-    made = {
-        name: cluster_indices(values[rows])
-        for name, values in (("context", examples.context), ("writer", examples.writer))
-    }
-    several = {name: found for name, found in made.items() if not found[1]} or {"": made["context"]}
-    ways = {}
-    for name, (clusters, limit) in several.items():
-        sums, totals = cluster_sums(wrong, clusters), cluster_sums(np.ones(len(rows)), clusters)
-        ways[name] = ratios(sums, totals, group, limit)
-    return ways
+        yield " and ".join(together), level(found, place)
 
 
 def _complement(error: Estimate) -> Estimate:

@@ -12,14 +12,14 @@ from collection.analytics.phrases import percent
 from collection.analytics.scores import Trained
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import METHOD
+from collection.analytics.two_way import CROSSED
 
 TITLE = "Whose models stand up to whose examples"
 WARNING = (
     "Read this with care: examples written to fool a model are chosen to be hard for that very model. A model that "
     "was not the writers' adversary looks better on them than it is, and the adversary looks worse."
 )
-_METHOD = f"95% intervals: {METHOD}, on the scale of log odds; rows kept together as the column says."
+_METHOD = f"95% intervals: {CROSSED}, on the scale of log odds; rows kept together as the column says."
 _COLUMNS = (
     Column("model", "Model"),
     Column("arm", "Arm of the model"),

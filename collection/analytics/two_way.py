@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ Ints = NDArray[np.int64]
 
 LEVEL = 0.975
 METHOD = "two-way (contexts and training seeds) jackknife with a t quantile"
+CROSSED = "three-way (contexts, writers and training seeds) jackknife with a t quantile"
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
 ONE_SEED = "the interval is about test rows only: there is one training seed"
 SOME_ONE_SEED = "where a version has one training seed, the interval holds that seed fixed"
@@ -33,7 +35,8 @@ class Rates:
     """A rate of every unit (a version: one training seed) on rows that lie in clusters.
 
     ``rates`` [units]; ``influence`` [units, clusters], how far the rate moves if a cluster is left out; ``rows``
-    [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack.
+    [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack. Where
+    rows lie in clusters of two kinds, ``crossed`` has the same rates by the second kind, and by the pairs of both.
     """
 
     rates: Floats
@@ -41,6 +44,12 @@ class Rates:
     rows: Floats
     group: Ints
     limit: str = ""
+    crossed: tuple[Rates, Rates] | None = None
+
+    @property
+    def method(self) -> str:
+        """How intervals are found."""
+        return CROSSED if self.crossed else METHOD
 
     def means(self) -> Floats:
         """The mean rate of each group [groups]; NaN in a group without units."""
@@ -100,6 +109,36 @@ def ratios(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
     return Rates(rates, _jackknife(hits, rows), rows, group, limit)
 
 
+def crossed_ratios(
+    hits: Floats, rows: Floats, group: Ints, kinds: Mapping[str, NDArray[np.object_]]
+) -> tuple[tuple[str, ...], Rates]:
+    """Rates ``hits / rows`` of units [units, rows], whose rows lie in clusters of two ``kinds``, such as their contexts
+    and their writers [rows]; and the kinds that intervals keep together.
+
+    A kind is left out, and the limit says so, if a unit has rows of one cluster alone: that tells nothing of others.
+    ``rows`` counts a row that a unit has as 1; every unit needs one.
+    """
+    found = {name: cluster_indices(values) for name, values in kinds.items()}
+    ways = {
+        name: clusters
+        for name, (clusters, one) in found.items()
+        if not one and all(np.ptp(clusters[has]) > 0 for has in rows > 0)
+    }
+    lost = [name for name in kinds if name not in ways]
+    about = " and ".join(f"other {name}s" for name in lost)
+    independent = "" if ways else "takes rows as independent and "
+    limit = f"with one {' and one '.join(lost)} alone, the interval {independent}is not about {about}" if lost else ""
+
+    def by(clusters: Ints) -> Rates:
+        return ratios(cluster_sums(hits, clusters), cluster_sums(rows, clusters), group, limit)
+
+    if len(ways) < 2:
+        return tuple(ways), by(next(iter(ways.values()), np.arange(hits.shape[1])))
+    pairs = np.unique(np.stack(list(ways.values())), axis=1, return_inverse=True)[1].ravel()
+    first, second = (by(clusters) for clusters in ways.values())
+    return tuple(ways), replace(first, crossed=(second, by(pairs)))
+
+
 def balanced(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
     """Balanced accuracy (mean recall over the labels that occur; Brodersen et al. 2010, ICPR) of units, from hits
     [units, labels, clusters] and gold rows [labels, clusters]."""
@@ -132,52 +171,88 @@ def spread(sample: Rates, weights: Floats) -> Spread:
     units, group = np.flatnonzero(taking_part), sample.group[taking_part]
     if not len(units):
         return Spread(0.0, 1.0, 1.0, 0, sample.limit)
+    seeds = np.bincount(group, minlength=len(weights)).astype(float)
+    over = _over_clusters(sample, units, group, weights, seeds)
+    if sample.crossed is not None:
+        over = _crossed(over, *(_over_clusters(item, units, group, weights, seeds) for item in sample.crossed))
+    several = _over_seeds(sample, units, group, weights, seeds)[seeds > 1]
+    limit = _joined(sample.limit, _seed_limit(seeds, weights))
+    n = round(float(sample.rows[units].sum(axis=1).max()))
+    seeds_sum = float(several.sum())
+    variance = max(over.variance + seeds_sum - over.residual, over.variance, seeds_sum)
+    variance = variance if variance > _NOTHING else 0.0
+    if seeds_sum == 0 or variance == 0:
+        return Spread(float(np.sqrt(variance)), over.freedom, over.clusters, n, limit)
+    own = seeds[seeds > 1] - 1
+    if len(several) == 1:
+        net = max(over.variance - over.residual, 0.0)
+        combined = _howe(net, over.freedom, seeds_sum, float(own[0]), variance)
+    else:
+        squares = over.variance**2 / (over.freedom + 2) + float((several**2 / (own + 2)).sum())
+        combined = variance**2 / squares - 2
+        combined = max(combined, min(over.freedom, float(own.min())))
+    return Spread(float(np.sqrt(variance)), combined, over.clusters, n, limit)
+
+
+@dataclass(frozen=True)
+class _Clustered:
+    """The variance of a figure over clusters, the part of it that seeds hold too, its degrees of freedom and the number
+    of clusters that it is worth."""
+
+    variance: float
+    residual: float
+    freedom: float
+    clusters: float
+
+
+def _over_clusters(sample: Rates, units: Ints, group: Ints, weights: Floats, seeds: Floats) -> _Clustered:
     rows = sample.rows[units].mean(axis=0)
     share = rows / rows.sum()
     clusters = 1 / float((share**2).sum())
-    seeds = np.bincount(group, minlength=len(weights)).astype(float)
     each = (weights / np.maximum(seeds, 1))[group]
     count = int((rows > 0).sum())
     scale = (count - 1) / count
-    over_clusters = scale * float(((each @ sample.influence[units]) ** 2).sum())
-    over_seeds, residual = _seed_variances(sample, units, group, weights, seeds)
-    several = over_seeds[seeds > 1]
-    residual_sum = scale * float(residual.sum())
-    limit = _joined(sample.limit, _seed_limit(seeds, weights))
-    n = round(float(sample.rows[units].sum(axis=1).max()))
-    freedom = max(clusters - 1, 1.0)
-    seeds_sum = float(several.sum())
-    variance = max(over_clusters + seeds_sum - residual_sum, over_clusters, seeds_sum)
-    variance = variance if variance > _NOTHING else 0.0
-    if seeds_sum == 0 or variance == 0:
-        return Spread(float(np.sqrt(variance)), freedom, clusters, n, limit)
-    own = seeds[seeds > 1] - 1
-    if len(several) == 1:
-        combined = _howe(max(over_clusters - residual_sum, 0.0), freedom, seeds_sum, float(own[0]), variance)
-    else:
-        squares = over_clusters**2 / (freedom + 2) + float((several**2 / (own + 2)).sum())
-        combined = variance**2 / squares - 2
-        combined = max(combined, min(freedom, float(own.min())))
-    return Spread(float(np.sqrt(variance)), combined, clusters, n, limit)
+    variance = scale * float(((each @ sample.influence[units]) ** 2).sum())
+    residual = scale * float(_residuals(sample, units, group, weights, seeds).sum())
+    return _Clustered(variance, residual, max(clusters - 1, 1.0), clusters)
 
 
-def _seed_variances(sample: Rates, units: Ints, group: Ints, weights: Floats, seeds: Floats) -> tuple[Floats, Floats]:
-    """For each group the variance of its weighted mean over seeds, and of the residuals of seeds by clusters."""
-    divisor = np.where(seeds > 1, seeds * (seeds - 1), 1.0)
-    factor = np.where(seeds > 1, weights**2 / divisor, 0.0)
-    rates, influence = sample.rates[units], sample.influence[units]
-    counts = np.maximum(seeds, 1)
+def _crossed(one: _Clustered, other: _Clustered, pairs: _Clustered) -> _Clustered:
+    """Over clusters of both kinds: the sum less what both hold, which is that over their pairs, and not below that
+    (Cameron, Gelbach & Miller 2011, JBES 29); by Welch, on no fewer degrees of freedom than the fewer of the two."""
+    variance = max(one.variance + other.variance - pairs.variance, pairs.variance)
+    residual = max(one.residual + other.residual - pairs.residual, 0.0)
+    freedom = min(one.freedom, other.freedom)
+    if variance > 0:
+        squares = one.variance**2 / (one.freedom + 2) + other.variance**2 / (other.freedom + 2)
+        freedom = max(freedom, variance**2 / squares - 2)
+    return _Clustered(variance, residual, freedom, min(one.clusters, other.clusters))
+
+
+def _over_seeds(sample: Rates, units: Ints, group: Ints, weights: Floats, seeds: Floats) -> Floats:
+    """For each group the variance of its weighted mean over seeds."""
+    rates, counts = sample.rates[units], np.maximum(seeds, 1)
     mean = (np.bincount(group, weights=rates, minlength=len(weights)) / counts)[group]
-    between = np.bincount(group, weights=(rates - mean) ** 2, minlength=len(weights))
+    return _of_means(weights, seeds) * np.bincount(group, weights=(rates - mean) ** 2, minlength=len(weights))
+
+
+def _residuals(sample: Rates, units: Ints, group: Ints, weights: Floats, seeds: Floats) -> Floats:
+    """For each group the variance of its weighted mean over the residuals of seeds by clusters."""
+    influence = sample.influence[units]
     # The squares about a mean, without a matrix of deviations: sum of squares less the square of the sum over n.
     squares = np.bincount(group, weights=(influence**2).sum(axis=1), minlength=len(weights))
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     sums = np.add.reduceat(influence[order], starts, axis=0)
-    of_means = np.zeros(len(weights))
-    of_means[group[order][starts]] = (sums**2).sum(axis=1)
-    residual = np.maximum(squares - of_means / counts, 0.0)
-    return factor * between, factor * residual
+    of_sums = np.zeros(len(weights))
+    of_sums[group[order][starts]] = (sums**2).sum(axis=1)
+    return _of_means(weights, seeds) * np.maximum(squares - of_sums / np.maximum(seeds, 1), 0.0)
+
+
+def _of_means(weights: Floats, seeds: Floats) -> Floats:
+    """What makes of a sum of squares about the mean the variance of the weighted mean; 0 for one seed."""
+    divisor = np.where(seeds > 1, seeds * (seeds - 1), 1.0)
+    return np.asarray(np.where(seeds > 1, weights**2 / divisor, 0.0))
 
 
 def _howe(net: float, net_freedom: float, seeds: float, seed_freedom: float, variance: float) -> float:
@@ -218,7 +293,7 @@ def level(sample: Rates, group: int) -> Estimate:
         return Estimate(found.n, value, low, high, "Wilson, with contexts as trials", found.limit)
     centre, reach = np.log(value / (1 - value)), found.reach / (value * (1 - value))
     low, high = (1 / (1 + np.exp(-np.clip(end, -700, 700))) for end in (centre - reach, centre + reach))
-    return Estimate(found.n, value, float(low), float(high), METHOD, found.limit)
+    return Estimate(found.n, value, float(low), float(high), sample.method, found.limit)
 
 
 def _wilson(value: float, found: Spread) -> tuple[float, float]:
@@ -245,7 +320,7 @@ def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float | None]:
     else:
         reach, limit = found.reach, found.limit
         p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
-    return Estimate(found.n, value, max(value - reach, -1.0), min(value + reach, 1.0), METHOD, limit), p
+    return Estimate(found.n, value, max(value - reach, -1.0), min(value + reach, 1.0), sample.method, limit), p
 
 
 def fewer(errors: Rates, group: int, reference: int) -> Estimate:
@@ -272,6 +347,8 @@ def fewer(errors: Rates, group: int, reference: int) -> Estimate:
     if found.error == 0:
         reach = found.nothing_seen / other
         limit = _joined(found.limit, "no context told the two apart")
-        return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), METHOD, limit)
+        return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), errors.method, limit)
     ends = [1 - ratio * float(np.exp(np.clip(sign * found.reach, -50, 50))) for sign in (1, -1)]
-    return Estimate(found.n, 1 - ratio, ends[0], ends[1], METHOD + ", on the logarithm of the ratio", found.limit)
+    return Estimate(
+        found.n, 1 - ratio, ends[0], ends[1], errors.method + ", on the logarithm of the ratio", found.limit
+    )
