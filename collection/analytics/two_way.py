@@ -121,8 +121,8 @@ def crossed_ratios(
     found = {name: cluster_indices(values) for name, values in kinds.items()}
     ways = {
         name: clusters
-        for name, (clusters, one) in found.items()
-        if not one and all(np.ptp(clusters[has]) > 0 for has in rows > 0)
+        for name, (clusters, lonely) in found.items()
+        if not lonely and ((cluster_sums(rows, clusters) > 0).sum(axis=1) > 1).all()
     }
     lost = [name for name in kinds if name not in ways]
     about = " and ".join(f"other {name}s" for name in lost)
@@ -134,9 +134,9 @@ def crossed_ratios(
 
     if len(ways) < 2:
         return tuple(ways), by(next(iter(ways.values()), np.arange(hits.shape[1])))
-    pairs = np.unique(np.stack(list(ways.values())), axis=1, return_inverse=True)[1].ravel()
-    first, second = (by(clusters) for clusters in ways.values())
-    return tuple(ways), replace(first, crossed=(second, by(pairs)))
+    one, other = ways.values()
+    pairs = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1].astype(np.int64)
+    return tuple(ways), replace(by(one), crossed=(by(other), by(pairs)))
 
 
 def balanced(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
