@@ -17,11 +17,17 @@ _CALIBRATION = 300
 
 @dataclass(frozen=True)
 class Floor:
-    """``value`` is the floor of the curve that fits best; every floor from ``low`` to ``high`` agrees with the data."""
+    """``value`` is the floor of the curve that fits best; every floor from ``low`` to ``high`` agrees with the data,
+    but for those in the ``gap`` between the floors of one family of curves and those of the other."""
 
     value: float
     low: float
     high: float
+    gap: tuple[float, float] | None = None
+
+    def holds(self, floor: float) -> bool:
+        """Whether that floor agrees with the data."""
+        return self.low <= floor <= self.high and not (self.gap and self.gap[0] < floor < self.gap[1])
 
 
 def floor_interval(found: Evidence) -> Floor:
@@ -30,9 +36,8 @@ def floor_interval(found: Evidence) -> Floor:
     bounded and errors of rounds on the same test rows go together (Hall 1992, "The Bootstrap and Edgeworth Expansion").
 
     A floor is kept if under a power law or under an exponential that ends there it is not rejected, each against the
-    better of both: which of the two is true is part of what is not known. Of the draws
-    their spread alone is used. Raises ValueError below
-    ``FEWEST_FOR_CURVES`` rounds.
+    better of both: which of the two is true is part of what is not known. Of the draws their spread alone is used.
+    Raises ValueError below ``FEWEST_FOR_CURVES`` rounds.
     """
     errors = found.errors
     if len(errors) < FEWEST_FOR_CURVES:
@@ -42,14 +47,16 @@ def floor_interval(found: Evidence) -> Floor:
     fitted = [found.fit(family) for family in CURVES]
     starts = [float(item.floor[0]) for item in fitted]
     best = int(np.argmin([item.loss[0] for item in fitted]))
-    ends = [starts[best], starts[best]]
+    outside = (0.0, float(errors.max()))
+    kept = []
     for index, start in enumerate(starts):
-        if index != best and not _agrees(profiles, index, errors, noise, start):
-            continue
-        for side, bound in enumerate((0.0, float(errors.max()))):
-            edge = _edge(profiles, index, errors, noise, start, bound)
-            ends[side] = max(ends[side], edge) if side else min(ends[side], edge)
-    return Floor(starts[best], ends[0], ends[1])
+        if index == best or _agrees(profiles, index, errors, noise, start):
+            low, high = (_edge(profiles, index, errors, noise, start, bound) for bound in outside)
+            kept.append((low, high))
+    kept.sort()
+    between = (kept[0][1], kept[-1][0])
+    gap = between if between[0] < between[1] else None
+    return Floor(starts[best], kept[0][0], max(high for _, high in kept), gap)
 
 
 def _edge(

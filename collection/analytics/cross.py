@@ -15,17 +15,7 @@ from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
-from collection.analytics.two_way import (
-    Floats,
-    Ints,
-    Rates,
-    balanced,
-    cluster_indices,
-    cluster_sums,
-    level,
-    ratios,
-    spread,
-)
+from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_ratios, level, over_kinds
 
 _ESTIMATES = ("accuracy", "error", "balanced")
 # Part of every key: to be raised whenever cells are worked out in another way.
@@ -62,9 +52,9 @@ class Cell:
     """How the versions that stand for an arm and round do on the accepted examples of ``on_arm`` in ``on_round``.
 
     ``left_out`` examples were not counted, as their writer also wrote what the versions were trained on. Intervals
-    keep together the rows of one ``clustered_by``, "context" or "writer": whichever makes that of the accuracy wider;
-    "" where there is but one of each. ``majority`` is the share of the commonest gold label, ``said`` that of each of
-    the task's labels among the answers, both plain counts of these examples (None and () where there are none).
+    keep together the rows of one ``clustered_by``: "context and writer", or the one of which there are several, or "".
+    ``majority`` is the share of the commonest gold label, ``said`` that of each of the task's labels among the answers,
+    both plain counts of these examples (None and () where there are none).
     """
 
     trained: Trained
@@ -223,48 +213,22 @@ def cells(found: Sequence[Scored], examples: Written, labels: int) -> list[Cell]
 def _figures(
     members: Sequence[Ints], rows: Ints, examples: Written, labels: int
 ) -> Iterator[tuple[str, Estimate, Estimate]]:
-    """For each of those that were scored on the same rows, having said [versions, rows], its error and its balanced
-    accuracy, clustered by whichever of context and writer makes the error's interval wider."""
+    """For each of those that were scored on the same rows, having said [versions, rows], what intervals keep together,
+    its error and its balanced accuracy."""
     said = np.concatenate(members)
     group = np.repeat(np.arange(len(members)), [len(predicted) for predicted in members])
-    right = said == examples.gold[rows]
-    ways = clusterings((~right).astype(float), group, rows, examples)
-    of_label = examples.gold[rows] == np.arange(labels)[:, None]
-    recalled = (right[:, None, :] & of_label).astype(float)
-    by_way: dict[str, Rates] = {}
+    right, each = said == examples.gold[rows], np.ones(said.shape)
+    of_label = (examples.gold[rows] == np.arange(labels)[:, None]).astype(float)
+    kinds = {"context": examples.context[rows], "writer": examples.writer[rows]}
+    together, errors = crossed_ratios((~right).astype(float), each, group, kinds)
+    recalled = right[:, None, :] * of_label
+    _, recall = over_kinds(
+        each,
+        kinds,
+        lambda clusters: balanced(cluster_sums(recalled, clusters), cluster_sums(of_label, clusters), group),
+    )
     for place in range(len(members)):
-        weights = np.eye(1, len(members), place)[0]
-        widest = max(ways, key=lambda name: spread(ways[name].rates, weights).reach)
-        way = ways[widest]
-        if widest not in by_way:
-            sums, totals = (cluster_sums(item, way.clusters) for item in (recalled, of_label.astype(float)))
-            by_way[widest] = balanced(sums, totals, group, way.rates.limit)
-        yield widest, level(way.rates, place), level(by_way[widest], place)
-
-
-@dataclass(frozen=True)
-class Clustering:
-    """Error rates of units whose rows are kept together in ``clusters`` [rows]."""
-
-    rates: Rates
-    clusters: Ints
-
-
-def clusterings(wrong: Floats, group: Ints, rows: Ints, examples: Written) -> dict[str, Clustering]:
-    """Error rates of units [units, rows] clustered by "context" and by "writer"; by "" if there is one of each.
-
-    One context, or one writer, says nothing of others, so it is passed over if there are several of the other.
-    """
-    made = {
-        name: cluster_indices(values[rows])
-        for name, values in (("context", examples.context), ("writer", examples.writer))
-    }
-    several = {name: found for name, found in made.items() if not found[1]} or {"": made["context"]}
-    ways = {}
-    for name, (clusters, limit) in several.items():
-        sums, totals = cluster_sums(wrong, clusters), cluster_sums(np.ones(len(rows)), clusters)
-        ways[name] = Clustering(ratios(sums, totals, group, limit), clusters)
-    return ways
+        yield " and ".join(together), level(errors, place), level(recall, place)
 
 
 def _complement(error: Estimate) -> Estimate:

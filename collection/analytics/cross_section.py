@@ -12,7 +12,7 @@ from collection.analytics.phrases import percent
 from collection.analytics.scores import Trained
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import METHOD
+from collection.analytics.two_way import CROSSED
 
 TITLE = "Whose models stand up to whose examples"
 WARNING = (
@@ -20,7 +20,7 @@ WARNING = (
     "was not the writers' adversary looks better on them than it is, and the adversary looks worse."
 )
 _METHOD = (
-    f"95% intervals: {METHOD}, on the scale of log odds; rows kept together as the column says. Balanced accuracy: "
+    f"95% intervals: {CROSSED}, on the scale of log odds; rows kept together as the column says. Balanced accuracy: "
     "mean share right over the labels that occur (Brodersen et al. 2010). Shares of labels are counts of these "
     "examples and answers, so without intervals."
 )

@@ -17,11 +17,11 @@ from collection.analytics.parts import Parts
 from collection.analytics.phrases import points, sure_sign
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import METHOD, Rates, cluster_indices, cluster_sums, contrast, level, ratios
+from collection.analytics.two_way import CROSSED, Rates, contrast, crossed_ratios, level
 
 TITLE = "Did the writers change, or the models?"
 _FROZEN, _LOOP = "base version, which never changes", "model of the loop"
-_TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {METHOD}, contexts kept together."
+_TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {CROSSED}."
 _FEWEST = 3  # rounds: a line through two points has a slope, but says nothing of a trend
 
 
@@ -70,16 +70,12 @@ def rates(study: Study, arm: str) -> tuple[list[int], Rates] | None:
     if not numbers:
         return None
     fooled = own["fooled"].fillna(False).to_numpy(dtype=bool) & accepted
-    clusters, limit = cluster_indices(own["context"].to_numpy())
     of_round = own["round"].to_numpy() == np.array(numbers)[:, None]
     hits = np.stack([known * np.nan_to_num(error) * of_round, fooled & known & of_round, fooled & of_round], axis=1)
     rows = np.stack([known & of_round, known & of_round, decided & judged & of_round], axis=1).astype(float)
     shape = (3 * len(numbers), -1)
-    sums, totals = (cluster_sums(item.reshape(shape), clusters) for item in (hits, rows))
-    if ((totals > 0).sum(axis=1) < 2).any():
-        limit = "a round has but one context: rows are taken as independent"
-        sums, totals = hits.reshape(shape), rows.reshape(shape)
-    return numbers, ratios(sums, totals, np.arange(3 * len(numbers)), limit)
+    kinds = {name: own[name].to_numpy() for name in ("context", "writer")}
+    return numbers, crossed_ratios(hits.reshape(shape), rows.reshape(shape), np.arange(3 * len(numbers)), kinds)[1]
 
 
 def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Trends | None:
@@ -117,7 +113,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         TITLE,
         tuple(_finding(study, item) for item in found),
         (
-            Table("panel-and-loop", TITLE, _BESIDE, tuple(_beside_rows(study, by_arm)), METHOD, (_VMER,)),
+            Table("panel-and-loop", TITLE, _BESIDE, tuple(_beside_rows(study, by_arm)), CROSSED, (_VMER,)),
             Table(
                 "panel-trend", "Change from round to round", _TRENDS, tuple(_trend_row(item) for item in found), _TREND
             ),
@@ -126,7 +122,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
                 "Versions that were scored on every round",
                 _PANEL,
                 tuple(map(_panel_row, frozen)),
-                METHOD,
+                CROSSED,
             ),
         ),
         tuple(_chart(study, place, arm) for place, arm in enumerate(by_arm, start=1)),

@@ -131,18 +131,25 @@ def returns_of(
 
 
 def floor_of(found: Evidence, choice: Choice | None) -> Estimate:
-    """The error that the chosen curve tends to, missing where the data cannot tell: too few rounds, a straight line
-    predicts as well, or every floor from 0 to (nearly) the last error agrees with them."""
+    """The error that the chosen curve tends to, or where the errors rule that out the curve that fits best. Missing
+    where the data cannot tell: too few rounds, a straight line predicts as well, or every floor from 0 to (nearly)
+    the last error agrees with them."""
     rounds = len(found.n)
     if choice is None or rounds < FEWEST_FOR_CURVES:
         return missing(rounds, f"a curve with a floor needs {FEWEST_FOR_CURVES} rounds")
     if choice.family not in CURVES:
         return untold(rounds, "data cannot tell: a straight line predicts later rounds as well as a curve with a floor")
     floor = floor_interval(found)
+    save = f", save {floor.gap[0]:.1%} to {floor.gap[1]:.1%}" if floor.gap else ""
     if floor.low <= 0 and floor.high >= _NEAR * found.errors[-1]:
-        return untold(rounds, f"data cannot tell: every floor from 0% to {floor.high:.1%} agrees with the errors")
-    value = float(found.fit(choice.family).floor[0])
-    return Estimate(rounds, value, min(value, floor.low), max(value, floor.high), _BY_PROFILE)
+        return untold(rounds, f"data cannot tell: every floor from 0% to {floor.high:.1%} agrees with the errors{save}")
+    value, limits = float(found.fit(choice.family).floor[0]), []
+    if not floor.low <= value <= floor.high:
+        limits.append(f"of the other curve: the chosen one ends at {value:.1%}, which the errors rule out")
+        value = floor.value
+    if save:
+        limits.append(f"every floor of the interval agrees with the errors{save}")
+    return Estimate(rounds, value, floor.low, floor.high, _BY_PROFILE, "; ".join(limits))
 
 
 def next_gain(found: Evidence, family: str) -> Estimate:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ Ints = NDArray[np.int64]
 
 LEVEL = 0.975
 METHOD = "two-way (contexts and training seeds) jackknife with a t quantile"
+CROSSED = "three-way (contexts, writers and training seeds) jackknife with a t quantile"
 _MOST_FREEDOM = 1e6
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
 ONE_SEED = "the interval is about test rows only: there is one training seed"
@@ -37,7 +39,8 @@ class Rates:
     """A rate of every unit (a version: one training seed) on rows that lie in clusters.
 
     ``rates`` [units]; ``influence`` [units, clusters], how far the rate moves if a cluster is left out; ``rows``
-    [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack.
+    [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack. Where
+    rows lie in clusters of two kinds, ``crossed`` has the same rates by the second kind, and by the pairs of both.
     """
 
     rates: Floats
@@ -45,6 +48,12 @@ class Rates:
     rows: Floats
     group: Ints
     limit: str = ""
+    crossed: tuple[Rates, Rates] | None = None
+
+    @property
+    def method(self) -> str:
+        """How intervals are found."""
+        return CROSSED if self.crossed else METHOD
 
     @cached_property
     def seeds(self) -> Floats:
@@ -94,7 +103,7 @@ class Rates:
     def levels(self) -> list[Estimate]:
         """The :func:`level` of each group [groups]."""
         found = zip(self.means().tolist(), spreads(self, np.eye(len(self.seeds))), strict=True)
-        return [_level(value, spread) for value, spread in found]
+        return [_level(value, spread, self.method) for value, spread in found]
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,41 @@ def ratios(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
     return Rates(rates, _jackknife(hits, rows), rows, group, limit)
 
 
+def over_kinds(
+    rows: Floats, kinds: Mapping[str, NDArray[np.object_]], by: Callable[[Ints], Rates]
+) -> tuple[tuple[str, ...], Rates]:
+    """The rates that are made ``by`` clusters [rows] of units, whose rows lie in clusters of two ``kinds``, such as
+    their contexts and their writers [rows]; and the kinds that intervals keep together.
+
+    A kind is left out, and the limit says so, if a unit has rows of one cluster alone: that tells nothing of others.
+    ``rows`` [units, rows] counts a row that a unit has as 1.
+    """
+    found = {name: cluster_indices(values) for name, values in kinds.items()}
+    ways = {
+        name: clusters
+        for name, (clusters, lonely) in found.items()
+        if not lonely and ((cluster_sums(rows, clusters) > 0).sum(axis=1) > 1).all()
+    }
+    lost = [name for name in kinds if name not in ways]
+    about = " and ".join(f"other {name}s" for name in lost)
+    independent = "" if ways else "takes rows as independent and "
+    limit = f"with one {' and one '.join(lost)} alone, the interval {independent}is not about {about}" if lost else ""
+    if len(ways) < 2:
+        return tuple(ways), replace(by(next(iter(ways.values()), np.arange(rows.shape[1]))), limit=limit)
+    one, other = ways.values()
+    pairs = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1].astype(np.int64)
+    return tuple(ways), replace(by(one), crossed=(by(other), by(pairs)))
+
+
+def crossed_ratios(
+    hits: Floats, rows: Floats, group: Ints, kinds: Mapping[str, NDArray[np.object_]]
+) -> tuple[tuple[str, ...], Rates]:
+    """:func:`over_kinds` of rates ``hits / rows`` of units [units, rows]; every unit needs a row."""
+    return over_kinds(
+        rows, kinds, lambda clusters: ratios(cluster_sums(hits, clusters), cluster_sums(rows, clusters), group)
+    )
+
+
 def balanced(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
     """Balanced accuracy (mean recall over the labels that occur; Brodersen et al. 2010, ICPR) of units, from hits
     [units, labels, clusters] and gold rows [labels, clusters]."""
@@ -192,47 +236,74 @@ def spreads(sample: Rates, weights: Floats) -> list[Spread]:
     """:func:`spread` of each of many figures, for weights [figures, groups]."""
     taking_part = (weights != 0) & (sample.seeds > 0)
     seeds = np.where(taking_part, sample.seeds, 0)
-    some = taking_part.any(axis=1)
-    rows = taking_part @ sample.covered / np.maximum(seeds.sum(axis=1), 1)[:, None]
-    share = rows / np.where(some, rows.sum(axis=1), 1)[:, None]
-    clusters = 1 / np.where(some, (share**2).sum(axis=1), 1)
-    count = np.maximum((rows > 0).sum(axis=1), 1)
-    scale = (count - 1) / count
-    each = np.where(taking_part, weights, 0) / np.maximum(seeds, 1)
-    over_clusters = scale * ((each @ sample.moved) ** 2).sum(axis=1)
     # For each group the variance of its weighted mean over seeds, and of the residuals of seeds by clusters.
     several, own = seeds > 1, np.maximum(seeds - 1, 1)
     factor = np.where(several, weights**2 / (np.maximum(seeds, 1) * own), 0)
     over_seeds = factor * sample.between
+    each = np.where(taking_part, weights, 0) / np.maximum(seeds, 1)
+    over = _over_clusters(sample, taking_part, each, factor)
+    if sample.crossed is not None:
+        over = _crossed(over, *(_over_clusters(item, taking_part, each, factor) for item in sample.crossed))
     columns = (
-        over_clusters,
-        scale * (factor * sample.residual).sum(axis=1),
+        *over,
         over_seeds.sum(axis=1),
         (over_seeds**2 / (own + 2)).sum(axis=1),
         several.sum(axis=1),
         np.where(several, own, np.inf).min(axis=1),
-        clusters,
         np.rint(np.where(taking_part, sample.most, 0).max(axis=1)).astype(int),
     )
     figures = zip(*(column.tolist() for column in columns), _limits(sample, weights), strict=True)
     nothing = Spread(0.0, quantile(1.0), 1.0, 1.0, 0, sample.limit)
-    return [_spread(*figure) if any_part else nothing for any_part, figure in zip(some.tolist(), figures, strict=True)]
+    some = taking_part.any(axis=1).tolist()
+    return [_spread(*figure) if any_part else nothing for any_part, figure in zip(some, figures, strict=True)]
+
+
+class _Clustered(NamedTuple):
+    """For each figure its variance over clusters, the part of it that seeds hold too, its degrees of freedom and the
+    number of clusters that it is worth [figures]."""
+
+    variance: Floats
+    residual: Floats
+    freedom: Floats
+    clusters: Floats
+
+
+def _over_clusters(sample: Rates, taking_part: NDArray[np.bool_], each: Floats, factor: Floats) -> _Clustered:
+    some = taking_part.any(axis=1)
+    rows = taking_part @ sample.covered
+    share = rows / np.where(some, rows.sum(axis=1), 1)[:, None]
+    clusters = 1 / np.where(some, (share**2).sum(axis=1), 1)
+    count = np.maximum((rows > 0).sum(axis=1), 1)
+    scale = (count - 1) / count
+    variance = scale * ((each @ sample.moved) ** 2).sum(axis=1)
+    return _Clustered(variance, scale * (factor * sample.residual).sum(axis=1), np.maximum(clusters - 1, 1), clusters)
+
+
+def _crossed(one: _Clustered, other: _Clustered, pairs: _Clustered) -> _Clustered:
+    """Over clusters of both kinds: the sum less what both hold, which is that over their pairs, and not below that
+    (Cameron, Gelbach & Miller 2011, JBES 29); by Welch, on no fewer degrees of freedom than the fewer of the two."""
+    variance = np.maximum(one.variance + other.variance - pairs.variance, pairs.variance)
+    residual = np.maximum(one.residual + other.residual - pairs.residual, 0.0)
+    squares = one.variance**2 / (one.freedom + 2) + other.variance**2 / (other.freedom + 2)
+    welch = np.divide(variance**2, squares, out=np.zeros_like(variance), where=squares > 0) - 2
+    freedom = np.maximum(np.minimum(one.freedom, other.freedom), welch)
+    return _Clustered(variance, residual, freedom, np.minimum(one.clusters, other.clusters))
 
 
 def _spread(
     over_clusters: float,
     residual: float,
+    freedom: float,
+    clusters: float,
     over_seeds: float,
     squares: float,
     several: int,
     least: float,
-    clusters: float,
     n: int,
     limit: str,
 ) -> Spread:
     """From variances over clusters, of residuals and over seeds. ``several`` groups have several seeds, the fewest of
     them ``least`` degrees of freedom; ``squares`` are of their variances, over degrees of freedom and 2."""
-    freedom = max(clusters - 1, 1.0)
     variance = max(over_clusters + over_seeds - residual, over_clusters, over_seeds)
     variance = variance if variance > _NOTHING else 0.0
     error = sqrt(variance)
@@ -268,10 +339,10 @@ def level(sample: Rates, group: int) -> Estimate:
     Pagano 2015, J. Surv. Stat. Methodol. 3); with Wilson's, clusters being the trials, where nothing varies."""
     weights = np.zeros(len(sample.seeds))
     weights[group] = 1.0
-    return _level(float(sample.means()[group]), spread(sample, weights))
+    return _level(float(sample.means()[group]), spread(sample, weights), sample.method)
 
 
-def _level(value: float, found: Spread) -> Estimate:
+def _level(value: float, found: Spread, method: str) -> Estimate:
     if not found.n:
         return missing(0, "no version was scored")
     if found.error == 0 or not 0 < value < 1:
@@ -279,7 +350,7 @@ def _level(value: float, found: Spread) -> Estimate:
         return Estimate(found.n, value, low, high, "Wilson, with contexts as trials", found.limit)
     centre, reach = log(value / (1 - value)), found.reach / (value * (1 - value))
     low, high = (1 / (1 + exp(-min(max(end, -700.0), 700.0))) for end in (centre - reach, centre + reach))
-    return Estimate(found.n, value, low, high, METHOD, found.limit)
+    return Estimate(found.n, value, low, high, method, found.limit)
 
 
 def _wilson(value: float, found: Spread) -> tuple[float, float]:
@@ -301,10 +372,10 @@ def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float | None]:
 def contrasts(sample: Rates, weights: Floats) -> list[tuple[Estimate, float | None]]:
     """:func:`contrast` for each of many weights [figures, groups]."""
     values = weights @ np.nan_to_num(sample.means())
-    return list(map(_contrast, values.tolist(), spreads(sample, weights)))
+    return [_contrast(*each, sample.method) for each in zip(values.tolist(), spreads(sample, weights), strict=True)]
 
 
-def _contrast(value: float, found: Spread) -> tuple[Estimate, float | None]:
+def _contrast(value: float, found: Spread, method: str) -> tuple[Estimate, float | None]:
     if found.error == 0:
         reach = found.nothing_seen
         limit = _joined(found.limit, "no context told the two apart")
@@ -312,7 +383,7 @@ def _contrast(value: float, found: Spread) -> tuple[Estimate, float | None]:
     else:
         reach, limit = found.reach, found.limit
         p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
-    return Estimate(found.n, value, max(value - reach, -1.0), min(value + reach, 1.0), METHOD, limit), p
+    return Estimate(found.n, value, max(value - reach, -1.0), min(value + reach, 1.0), method, limit), p
 
 
 def fewer(errors: Rates, group: int, reference: int) -> Estimate:
@@ -348,6 +419,8 @@ def _fewer(errors: Rates, group: int, reference: int, found: Spread) -> Estimate
     if found.error == 0:
         reach = found.nothing_seen / other
         limit = _joined(found.limit, "no context told the two apart")
-        return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), METHOD, limit)
+        return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), errors.method, limit)
     ends = [1 - ratio * exp(min(max(sign * found.reach, -50.0), 50.0)) for sign in (1, -1)]
-    return Estimate(found.n, 1 - ratio, ends[0], ends[1], METHOD + ", on the logarithm of the ratio", found.limit)
+    return Estimate(
+        found.n, 1 - ratio, ends[0], ends[1], errors.method + ", on the logarithm of the ratio", found.limit
+    )

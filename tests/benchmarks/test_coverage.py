@@ -20,6 +20,8 @@ EXPERIMENTS = 150
         "comparison: 10 contexts, 3 seeds",
         "comparison: 300 contexts, 2 seeds, no difference",
         "comparison: 300 contexts, 3 seeds, few errors",
+        "cross: 30 contexts, 30 writers, 1 seed",
+        "panel: 100 contexts, 8 new writers a round, no change",
     ],
 )
 def test_intervals_hold_the_truth_and_tests_raise_few_false_alarms(name: str) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
 from collection.analytics.asymptotes import floor_interval
-from collection.analytics.fits import Evidence, HeldOut, excess_variance, fit, weights_of
+from collection.analytics.fits import Choice, Evidence, HeldOut, excess_variance, fit, weights_of
+from collection.analytics.returns import floor_of
 
 N = np.arange(1, 21) * 500.0
 EVEN = np.ones(20)
@@ -138,6 +139,35 @@ def test_a_floor_is_told_from_precise_errors_and_not_from_a_short_noisy_curve() 
     assert found.high - found.low < 0.03
     noisy = Evidence.of(N[:6], truth[:6], truth[:6] + random.normal(0, 0.02, (400, 6)), random)
     assert floor_interval(noisy).low == 0
+
+
+def test_a_floor_between_those_of_both_families_does_not_agree() -> None:
+    random = np.random.default_rng(8)
+    truth = power(N, 0.15, 4, 0.45)
+    alike, apart = random.normal(0, 0.01, (400, 1)), random.normal(0, 0.006, (400, 20))
+    found = Evidence.of(N, truth, truth + alike + apart, random)
+    floor = floor_interval(found)
+    assert floor.gap is not None
+    first, last = floor.gap
+    assert floor.low < 0.15 < first < last < floor.high
+    agreeing = (floor.low, 0.15, first, last, floor.high)
+    assert all(map(floor.holds, agreeing))
+    assert not any(map(floor.holds, (floor.low - 0.001, (first + last) / 2, floor.high + 0.001)))
+    told = floor_of(found, Choice("power", {}, 1))
+    assert (told.low, told.high) == (floor.low, floor.high)
+    assert told.limit.endswith(f", save {first:.1%} to {last:.1%}")
+
+
+def test_the_floor_of_a_curve_that_the_errors_rule_out_is_not_given() -> None:
+    random = np.random.default_rng(8)
+    truth = exponential(N, 0.15, 0.25, 2500)
+    found = Evidence.of(N, truth, truth + random.normal(0, 0.002, (400, 20)), random)
+    told = floor_of(found, Choice("power", {}, 1))
+    assert told.low is not None
+    assert told.low > 0.14
+    assert told.value == pytest.approx(0.15, abs=0.001)
+    assert "the chosen one ends at 0.0%" in told.limit
+    assert floor_of(found, Choice("exponential", {}, 1)).limit == ""
 
 
 def test_a_floor_needs_six_rounds() -> None:

@@ -18,6 +18,7 @@ from collection.analytics.two_way import (
     cluster_sums,
     contrast,
     contrasts,
+    crossed_ratios,
     fewer,
     fewer_each,
     level,
@@ -76,6 +77,54 @@ def test_a_version_of_several_seeds_is_less_sure_than_one_taken_alone() -> None:
     assert (several.high or 0) - (several.low or 0) > 2 * ((single.high or 0) - (single.low or 0))
     assert several.limit == ""
     assert single.limit == ONE_SEED
+
+
+def _kinds(contexts: int, writers: int, each: int) -> dict[str, np.ndarray]:
+    """Every writer has ``each`` rows in every context."""
+    context, writer, _ = np.indices((contexts, writers, each)).reshape(3, -1).astype(str).astype(object)
+    return {"context": context, "writer": writer}
+
+
+def test_the_variance_over_contexts_and_writers_is_the_sum_less_that_over_their_pairs() -> None:
+    random = np.random.default_rng(4)
+    kinds, hard = _kinds(8, 6, 4), random.normal(0, 1, (8, 6))
+    wrong = (
+        hard.mean(axis=1)[:, None, None] + hard.mean(axis=0)[:, None] + random.normal(0, 0.5, (8, 6, 4)) > 0
+    ).astype(float)
+    together, found = crossed_ratios(wrong.reshape(1, -1), np.ones((1, 192)), np.zeros(1, dtype=int), kinds)
+    of_context, of_writer, of_pair = wrong.mean(axis=(1, 2)), wrong.mean(axis=(0, 2)), wrong.mean(axis=2).ravel()
+    expected = sum(
+        sign * means.var(ddof=1) / len(means) for means, sign in ((of_context, 1), (of_writer, 1), (of_pair, -1))
+    )
+    told = spread(found, np.ones(1))
+    assert together == ("context", "writer")
+    assert told.error**2 == pytest.approx(expected)
+    assert told.freedom >= 5
+    assert told.clusters == pytest.approx(6)
+    assert told.limit == ONE_SEED
+    assert "writers" in level(found, 0).method
+
+
+@pytest.mark.parametrize(
+    ("contexts", "writers", "kept", "limit"),
+    [
+        (1, 6, ("writer",), "with one context alone, the interval is not about other contexts"),
+        (6, 1, ("context",), "with one writer alone, the interval is not about other writers"),
+        (1, 1, (), "with one context and one writer alone, the interval takes rows as independent"),
+    ],
+)
+def test_a_single_context_or_writer_tells_nothing_of_others(
+    contexts: int, writers: int, kept: tuple[str, ...], limit: str
+) -> None:
+    kinds = _kinds(contexts, writers, 12)
+    rows = contexts * writers * 12
+    wrong = (np.random.default_rng(5).random((2, rows)) < 0.4).astype(float)
+    together, found = crossed_ratios(wrong, np.ones((2, rows)), np.arange(2), kinds)
+    clusters = np.arange(rows) if not kept else cluster_indices(kinds[kept[0]])[0]
+    alone = ratios(*sums(wrong, clusters), np.arange(2), found.limit)
+    assert together == kept
+    assert found.limit.startswith(limit)
+    assert level(found, 1) == level(alone, 1)
 
 
 @pytest.mark.parametrize("right", [0, 1])
