@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
+from collection.analytics.effort import effort
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
 from collection.analytics.scores import BASE, Tested, Trained, seeds_limits, tested_sets
@@ -27,38 +29,42 @@ _ROUGH = 0.01  # rounds whose arms differ by less than a hundredth in examples a
 
 @dataclass(frozen=True)
 class Effort:
-    """What an arm had taken by the end of a round. Hours or cost are None where nothing is known of them; ``unknown``
-    counts the texts and votes so far whose active time is not known."""
+    """What an arm had taken by the end of a round. Hours or cost are None where a part of them is not known."""
 
     accepted: int
     hours: float | None
     cost: float | None
-    unknown: int
 
 
-START = Effort(0, 0.0, 0.0, 0)
+START = Effort(0, 0.0, 0.0)
 
 
 def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
     """For each arm and round, what writing and voting had taken up to its end, all rounds before included."""
-    work = pd.concat([study.examples[_WORK], study.votes[_WORK]], ignore_index=True)
-    accepted = study.examples[study.examples["state"] == "accepted"]
+    spent = effort(study).set_index(["arm", "round"])
+    spent["seconds"] = spent["writing_seconds"] + spent["voting_seconds"]
     found = {}
     for arm in study.arms:
-        own, right = work[work["arm"] == arm], accepted[accepted["arm"] == arm]
-        for number in range(1, study.rounds + 1):
-            so_far = own[own["round"] <= number]
-            seconds, cost = so_far["seconds"].dropna(), so_far["cost"].dropna()
-            found[arm, number] = Effort(
-                int((right["round"] <= number).sum()),
-                float(seconds.sum()) / 3600 if len(seconds) else None,
-                float(cost.sum()) if len(cost) else None,
-                len(so_far) - len(seconds),
-            )
+        places = pd.MultiIndex.from_product([[arm], range(1, study.rounds + 1)])
+        # A round without texts took nothing; one part that is not known makes all totals from there on unknown.
+        so_far = spent[["accepted", "seconds", "cost"]].reindex(places, fill_value=0).cumsum(skipna=False)
+        for (_, number), accepted, seconds, cost in so_far.itertuples():
+            hours = None if math.isnan(seconds) else float(seconds) / 3600
+            found[arm, number] = Effort(int(accepted), hours, None if math.isnan(cost) else float(cost))
     return found
 
 
-_WORK = ["arm", "round", "seconds", "cost"]
+def _unknown(study: Study) -> list[str]:
+    """How many texts and votes of an arm have no time, or no pay, that is known."""
+    limits = []
+    for column, what, total in (("seconds", "active time", "hours are"), ("cost", "pay", "cost is")):
+        missing = pd.concat([table.loc[table[column].isna(), "arm"] for table in (study.examples, study.votes)])
+        for arm, count in missing.value_counts(sort=False).reindex(list(study.arms)).dropna().items():
+            limits.append(
+                f"The {what} of {count:,.0f} texts and votes of {arm} is not known: its {total} not given from the "
+                "first round with such a one on."
+            )
+    return limits
 
 
 def unequal(counts: Collection[float]) -> bool:
@@ -93,12 +99,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     shares = [row for item in tested for row in _share_rows(study, item)]
     if not rows:
         return Section("learning-curves", TITLE, limits=tuple(limits))
-    unknown = max((effort.unknown for effort in spent.values()), default=0)
-    limits += seeds_limits(tested)
-    if unknown:
-        limits.append(
-            f"The active time of up to {unknown} texts and votes of an arm is not known; its hours leave them out."
-        )
+    limits += [*seeds_limits(tested), *_unknown(study)]
     return Section(
         "learning-curves",
         TITLE,
@@ -183,7 +184,7 @@ def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Ef
     }
     rows = []
     for arm, number, group in _points(study, tested):
-        item, effort = tested.trained[group], START if number == 0 else spent[arm, number]
+        item, taken = tested.trained[group], START if number == 0 else spent[arm, number]
         rows.append(
             {
                 "test_set": tested.name,
@@ -192,9 +193,9 @@ def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Ef
                 "role": item.role,
                 "seeds": len(item.versions),
                 "examples": 0 if number == 0 else item.examples,
-                "validated": effort.accepted,
-                "hours": effort.hours,
-                "cost": effort.cost,
+                "validated": taken.accepted,
+                "hours": taken.hours,
+                "cost": taken.cost,
                 "majority": tested.majority,
                 "sizes": sizes_note(tested.trained, number),
                 **figures[group],

@@ -150,6 +150,20 @@ def test_curves_start_from_the_base_version_and_add_up_effort() -> None:
     )
 
 
+@pytest.mark.parametrize(("column", "figure"), [("seconds", "hours"), ("cost", "cost")])
+def test_a_total_with_a_part_that_is_not_known_is_not_given_and_that_is_said(column: str, figure: str) -> None:
+    given = study(rounds=3)
+    examples = given.examples.copy()
+    examples.loc[(examples["arm"] == "static") & (examples["round"] == 2) & (examples.index % 2 == 0), column] = np.nan
+    found = made("learning-curves", with_table(given, "examples", examples))
+    totals = {(row["arm"], row["round"]): row[figure] for row in rows(found, "learning-curve")}
+    assert [totals["static", number] for number in (2, 3)] == [None, None]
+    assert totals["static", 1] == totals["dynamic", 1] == pytest.approx(totals["dynamic", 3] / 3)
+    said = [limit for limit in found.limits if "is not known" in limit]
+    assert len(said) == 1
+    assert f"20 texts and votes of static is not known: its {figure} " in said[0]
+
+
 def test_unequal_sizes_are_told_with_their_numbers() -> None:
     found = made("learning-curves", with_unequal_sizes(study()))
     last = rows(found, "learning-curve")[-1]["sizes"]
