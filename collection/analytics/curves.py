@@ -14,6 +14,7 @@ from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.effort import effort
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import percent
 from collection.analytics.scores import BASE, Tested, Trained, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -243,8 +244,8 @@ def _findings(study: Study, tested: Tested) -> list[str]:
             else "and we cannot tell whether that is more than always giving the commonest label would score"
         )
         found.append(
-            f"{tested.name}: after round {last} the model of {arm} is right on {accuracy.value:.1%} of rows "
-            f"(95% interval {accuracy.low:.1%} to {accuracy.high:.1%}), {beyond} ({tested.majority:.1%})."
+            f"{tested.name}: after round {last} the model of {arm} is right on {percent(accuracy, 1)} of rows, "
+            f"{beyond} ({tested.majority:.1%})."
         )
     return found
 

@@ -10,6 +10,7 @@ from itertools import combinations
 from collection.analytics import charts
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import figure, percent
 from collection.analytics.quality import syntax, tables
 from collection.analytics.quality.clustered import clearly_apart
 from collection.analytics.quality.measures import measure
@@ -81,7 +82,7 @@ def _told(arms: Table) -> Iterator[str]:
         if above.low > 0:
             yield (
                 f"In {row['arm']}, the text alone gives the label away in part: a classifier that never sees the "
-                f"context is right in {_figure(told, share=True)} of texts; always saying the commonest label would be "
+                f"context is right in {percent(told)} of texts; always saying the commonest label would be "
                 f"right in {commonest:.0%}."
             )
         elif above.high < 0.05:
@@ -102,7 +103,7 @@ def _negations(labels: Table) -> Iterator[str]:
         if isinstance(more, Estimate) and more.value is not None and more.low is not None and more.low > 0:
             yield (
                 f"In {row['arm']}, texts labelled {row['label']} have a negation more often than others: by "
-                f"{_figure(more, share=True)} of texts."
+                f"{percent(more)} of texts."
             )
 
 
@@ -122,18 +123,12 @@ def _comparisons(arms: Table) -> tuple[list[str], list[str]]:
         known = [(arm, item) for arm, item in known if item.low is not None]
         apart = [pair for pair in combinations(known, 2) if clearly_apart(pair[0][1], pair[1][1])]
         if apart:
-            figures = ", ".join(f"{arm} {_figure(item, share=share)}" for arm, item in known)
+            figures = ", ".join(f"{arm} {percent(item) if share else figure(item)}" for arm, item in known)
             which = "; ".join(f"{pair[0][0]} and {pair[1][0]}" for pair in apart)
             told.append(f"{name[0].upper()}{name[1:]}: {figures}. Clearly apart: {which}.")
         if len(known) > 1 and not apart:
             unclear.append(name)
     return told, [f"We cannot tell whether arms differ in: {'; '.join(unclear)}."] if unclear else []
-
-
-def _figure(estimate: Estimate, *, share: bool) -> str:
-    size = abs(estimate.value or 0)
-    shape = ".0%" if share else ".2f" if size < 10 else ".1f" if size < 1000 else ",.0f"
-    return f"{estimate.value:{shape}} (95% interval {estimate.low:{shape}} to {estimate.high:{shape}})"
 
 
 def _charts(study: Study, shown: Sequence[Table]) -> Iterator[Chart]:
