@@ -220,10 +220,10 @@ def _times(spending: Table) -> Iterator[str]:
     for spent in spending.rows:
         seconds = spent["seconds_per_accepted"]
         if isinstance(seconds, Estimate) and seconds.value is not None:
-            unit, divisor = ("minutes", 60) if seconds.value >= 60 else ("seconds", 1)
+            unit, divisor = (" minutes", 60) if seconds.value >= 60 else (" seconds", 1)
             yield (
-                f"Writing and validating an accepted text of the arm {spent['arm']} took, in {unit}, "
-                f"{figure(seconds, least=1, times=1 / divisor)}."
+                f"An accepted text of the arm {spent['arm']} took {figure(seconds, unit, 1, times=1 / divisor)} of "
+                "writing and validating."
             )
 
 

@@ -100,7 +100,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     shares = [row for item in tested for row in _share_rows(study, item)]
     if not rows:
         return Section("learning-curves", TITLE, limits=tuple(limits))
-    limits += [*seeds_limits(tested), *_unknown(study)]
+    limits += [*filter(None, (item.warning for item in tested)), *seeds_limits(tested), *_unknown(study)]
     return Section(
         "learning-curves",
         TITLE,
@@ -236,18 +236,27 @@ def _findings(study: Study, tested: Tested) -> list[str]:
         accuracy: Estimate = level(tested.accuracy, group)
         if accuracy.value is None or accuracy.low is None or accuracy.high is None:
             continue
-        beyond = (
-            "which is more than always giving the commonest label would score"
-            if accuracy.low > tested.majority
-            else "which is less than always giving the commonest label would score"
-            if accuracy.high < tested.majority
-            else "and we cannot tell whether that is more than always giving the commonest label would score"
-        )
         found.append(
             f"{tested.name}: after round {last} the model of {arm} is right on {percent(accuracy, 1)} of rows, "
-            f"{beyond} ({tested.majority:.1%})."
+            f"{_beside_majority(tested, accuracy)}."
         )
     return found
+
+
+def _beside_majority(tested: Tested, accuracy: Estimate) -> str:
+    """Whether an accuracy with an interval is more than always giving the commonest label would score."""
+    if tested.only_label:
+        return f"all of which have the label {tested.only_label}"
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    start = (
+        "which is more"
+        if accuracy.low > tested.majority
+        else "which is less"
+        if accuracy.high < tested.majority
+        else "and we cannot tell whether that is more"
+    )
+    return f"{start} than always giving the commonest label would score ({tested.majority:.1%})"
 
 
 def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[Chart]:

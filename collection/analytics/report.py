@@ -62,8 +62,8 @@ _REPEATED: dict[str, int | None] = {
     "data-quality": 4,
     "power": 2,
 }
-# Whose first limit it has too: those of the others are about methods.
-_LIMITED = ("comparison", "collection", "cross", "panel")
+# How many of whose limits it has too, the weightiest being first: those of the others are about methods.
+_LIMITED = {"comparison": 3, "collection": 1, "cross": 1, "panel": 1}
 
 
 def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:
@@ -90,7 +90,7 @@ def summary(study: Study, sections: list[Section]) -> Section:
             : _REPEATED.get(section.id, 0)
         ]
     ]
-    limits = [f"{item.title}: {limit}" for item in sections if item.id in _LIMITED for limit in item.limits[:1]]
+    limits = [f"{item.title}: {limit}" for item in sections for limit in item.limits[: _LIMITED.get(item.id, 0)]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
 
 

@@ -12,7 +12,7 @@ from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import figure, percent
 from collection.analytics.quality import syntax, tables
-from collection.analytics.quality.clustered import clearly_apart
+from collection.analytics.quality.clustered import clearly_apart, single
 from collection.analytics.quality.measures import measure
 from collection.analytics.quality.overlap import entailment
 from collection.analytics.sections import Chart, Options, Section, Table
@@ -62,11 +62,13 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     found += [tables.contexts(study, measured), tables.repeats(study, measured)]
     shown = tuple(table for table in found if table.rows)
     of_arms = (*_told(arms), *_negations(labels), *_words(study, words))
-    apart, unclear = _comparisons(arms)
+    alone = _alone(study)
+    apart, unclear = _comparisons(arms, [arm for arm in study.arms if arm not in alone])
     findings = (*of_arms, *apart, *unclear)
-    gist = (*of_arms, *(apart or ["No measure of the texts sets arms clearly apart."] if unclear else apart))
+    untold = [*alone.values()] or ["No measure of the texts sets arms clearly apart."]
+    gist = (*of_arms, *(apart or untold if unclear else apart))
     drawn = tuple(_charts(study, shown))
-    limits = tuple(_limits(study, options, int(erased.sum())))
+    limits = (*alone.values(), *_limits(study, options, int(erased.sum())))
     return Section("data-quality", _TITLE, findings, shown, drawn, limits, gist)
 
 
@@ -115,13 +117,28 @@ def _words(study: Study, words: Table) -> Iterator[str]:
             yield f"In {arm}, some words lean to a label more than chance allows: {named}."
 
 
-def _comparisons(arms: Table) -> tuple[list[str], list[str]]:
-    """In what arms' intervals lie apart; and a sentence about all in which they do not, if there is any."""
+def _alone(study: Study) -> dict[str, str]:
+    """What is to be said of each arm whose accepted examples are all of one writer or one context."""
+    found = {}
+    for arm, own in study.accepted.groupby("arm"):
+        of = [name for name in ("writer", "context") if single(own[name])]
+        if of:
+            found[str(arm)] = (
+                f"All examples of {arm} are of one {' and one '.join(of)}, so nothing tells how far others would "
+                f"differ: {arm} is not called apart from other arms."
+            )
+    return found
+
+
+def _comparisons(arms: Table, comparable: Sequence[str]) -> tuple[list[str], list[str]]:
+    """In what arms' intervals lie apart, of those that are ``comparable``; and a sentence about all in which they do
+    not, if there is any."""
     told, unclear = [], []
     for column, (name, share) in _COMPARED.items():
         known = [(row["arm"], item) for row in arms.rows if isinstance(item := row[column], Estimate)]
         known = [(arm, item) for arm, item in known if item.low is not None]
-        apart = [pair for pair in combinations(known, 2) if clearly_apart(pair[0][1], pair[1][1])]
+        sure = [item for item in known if item[0] in comparable]
+        apart = [pair for pair in combinations(sure, 2) if clearly_apart(pair[0][1], pair[1][1])]
         if apart:
             figures = ", ".join(f"{arm} {percent(item) if share else figure(item)}" for arm, item in known)
             which = "; ".join(f"{pair[0][0]} and {pair[1][0]}" for pair in apart)
