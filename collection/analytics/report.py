@@ -46,8 +46,8 @@ BUILDERS: tuple[Builder, ...] = (
     quality_section.section,
     _next_study,
 )
-# Whatever changes a figure of a report is named in its colophon.
-_PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
+# Whatever changes a figure of a report is named in its colophon, and parts that others made are not kept.
+_PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "sacrebleu")
 # How many sentences of a section's gist the first page has at most (None: it is cut already); each section names the
 # weightiest first. The scores of single models stand in the learning curves: on the first page they would invite
 # comparisons that have no interval.
