@@ -16,7 +16,7 @@ from collection.analytics import (
     validators,
     writers,
 )
-from collection.analytics.assumptions import assumptions_of
+from collection.analytics.assumptions import assumptions_of, saved_so_far
 from collection.analytics.parts import Parts, afresh
 from collection.analytics.phrases import alike
 from collection.analytics.power_section import plan_section
@@ -30,7 +30,7 @@ Builder = Callable[[Study, Options, Parts], Section]
 
 def _next_study(study: Study, options: Options, parts: Parts) -> Section:
     """What another study like this one would be able to see."""
-    return plan_section(assumptions_of(study), seed=options.seed)
+    return plan_section(assumptions_of(study), seed=options.seed, known=saved_so_far(study))
 
 
 # In the order of the questions: what helps more, and why.
@@ -60,7 +60,7 @@ _REPEATED: dict[str, int | None] = {
     "cross": 4,
     "panel": 4,
     "data-quality": 4,
-    "power": 2,
+    "power": 3,
 }
 # How many of whose limits it has too, the weightiest being first: those of the others are about methods.
 _LIMITED = {"comparison": 3, "collection": 1, "cross": 1, "panel": 1}

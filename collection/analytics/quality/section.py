@@ -46,6 +46,10 @@ _COMPARED = {
     "negated": ("share of texts with a negation", True),
     "repeats": ("share of texts that nearly repeat an earlier one", True),
 }
+_AS_RELEASED = (
+    "With the quirks of the source study's scripts, for comparison with its tables: manage.py analyze {slug} --out folder "
+    "--as-released."
+)
 _ROOM = 0.1  # share of texts with another label than the commonest, below which telling labels is no feat
 
 
@@ -58,6 +62,8 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     measured = measure(study, options, parts)
     arms, labels = tables.arms(study, measured, parts), tables.labels(study, measured)
     words = tables.leanings(measured)
+    if not options.as_released:
+        arms = replace(arms, notes=(*arms.notes, _AS_RELEASED.format(slug=study.slug)))
     found = [arms, tables.rounds(study, measured, parts), labels, tables.overlaps(study, measured), words]
     found += [tables.contexts(study, measured), tables.repeats(study, measured)]
     shown = tuple(table for table in found if table.rows)

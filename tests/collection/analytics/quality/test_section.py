@@ -225,3 +225,10 @@ def test_an_arm_of_one_writer_or_context_is_never_called_apart_and_that_is_said(
     figure = found.table("quality-arms").rows[0]["length"]
     assert isinstance(figure, Estimate)
     assert f"one {name}" in figure.limit
+
+
+def test_the_table_of_arms_says_how_to_get_it_as_the_source_study_s_scripts_have_it() -> None:
+    rows = written(4)
+    notes = section(study(rows), Options(), afresh).table("quality-arms").notes
+    assert any(note.endswith("manage.py analyze s --out folder --as-released.") for note in notes)
+    assert section(study(rows), Options(as_released=True), afresh).table("quality-arms").notes == ()
