@@ -47,8 +47,8 @@ _COMPARED = {
     "repeats": ("share of texts that nearly repeat an earlier one", True),
 }
 _AS_RELEASED = (
-    "With the quirks of the source study's scripts, for comparison with its tables: manage.py analyze {slug} --out folder "
-    "--as-released."
+    "With the quirks of the source study's scripts, for comparison with its tables: manage.py analyze {slug} --out "
+    "folder --as-released."
 )
 _ROOM = 0.1  # share of texts with another label than the commonest, below which telling labels is no feat
 
