@@ -126,10 +126,12 @@ def _words(study: Study, words: Table) -> Iterator[str]:
 def _alone(study: Study) -> dict[str, str]:
     """What is to be said of each arm whose accepted examples are all of one writer or one context."""
     found = {}
-    for arm, own in study.accepted.groupby("arm"):
+    accepted = study.accepted
+    for arm in study.arms:
+        own = accepted[accepted["arm"] == arm]
         of = [name for name in ("writer", "context") if single(own[name])]
         if of:
-            found[str(arm)] = (
+            found[arm] = (
                 f"All examples of {arm} are of one {' and one '.join(of)}, so nothing tells how far others would "
                 f"differ: {arm} is not called apart from other arms."
             )
