@@ -35,7 +35,8 @@ def analyse(report_id: int) -> None:
 def _compute(report: Report) -> None:
     began = time.monotonic()
     options = Options(seed=report.experiment.seed % 2**32)
-    parts = reports.StoredParts(report)
+    made_by = colophon(options)
+    parts = reports.StoredParts(report, made_by)
     study = study_of(report.experiment)
     sections = sections_of(study, options, parts)
     pictures = {}
@@ -43,7 +44,6 @@ def _compute(report: Report) -> None:
         for chart in section.charts:
             reports.heartbeat(report)
             pictures[section.id, chart.id] = draw(section, chart)
-    made_by = colophon(options)
     pdf = typeset(study.name, sections, {key: picture.svg for key, picture in pictures.items()}, made_by)
     drawn = [reports.Drawn(section, slug, item.svg, item.png) for (section, slug), item in pictures.items()]
     reports.store(report, sections, drawn, pdf, made_by, time.monotonic() - began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,15 +173,21 @@ def fail(report: Report, problem: str) -> None:
 
 
 class StoredParts:
-    """Parts that are kept with a report (see analytics.parts). Each use is a sign that it is being computed."""
+    """Parts that are kept with a report (see analytics.parts). Each use is a sign that it is being computed.
 
-    def __init__(self, report: Report) -> None:
+    ``colophon`` is what the figures depend on beside the data: a part that other packages or settings made is none of
+    this report's.
+    """
+
+    def __init__(self, report: Report, colophon: Mapping[str, Any]) -> None:
         self._report = report
+        self._made_by = repr(sorted(colophon.items()))
         self._used: set[int] = set()
 
     def __call__(self, name: str, key: str, compute: Any) -> Any:
         """The part that is kept under that name and key, or a new one."""
         heartbeat(self._report)
+        key = hashlib.sha256(f"{key} {self._made_by}".encode()).hexdigest()[:32]
         found = ReportPart.objects.filter(report=self._report, name=name, key=key).first()
         if found is None:
             content = compute()

@@ -9,15 +9,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from collection.analytics.fits import Floats
+from collection.analytics.numerals import decimals, digits
 from collection.analytics.power import Design
 from collection.analytics.resampling import seed_variances
 from collection.analytics.scores import BASE, Tested, Trained, tested_sets
 from collection.analytics.study import Study
+from collection.analytics.two_way import fewer
 
 
 def assumptions_of(study: Study) -> Design:
     """A design like the study, with what it tells of errors, seeds, contexts and pay. ``estimated`` names those fields;
-    all others have the defaults of ``Design``.
+    all others have the defaults of ``Design``. So has the share of errors saved: planning for what a study happened to
+    see takes its luck for an effect ("observed power", Hoenig & Heisey 2001, Am. Stat. 55).
 
     Errors are those of the last round that both arms have on the largest test set: of the first arm that shows no model
     (else the first) and the last dynamic arm (else the last).
@@ -29,10 +32,33 @@ def assumptions_of(study: Study) -> Design:
     }
     found["adversarial_arms"] = sum(study.shows_model(arm) for arm in study.arms)
     found |= _work(study)
-    largest = max(tested_sets(study)[0], key=lambda tested: len(tested.clusters), default=None)
+    largest = _largest(study)
     if largest is not None and len(largest.clusters) > 1:
         found |= _errors(study, largest)
     return Design(**found, estimated=tuple(sorted(found)))
+
+
+def saved_so_far(study: Study) -> str:
+    """A sentence on which share of errors the one arm of those that a plan holds together may have saved in the study
+    itself: its interval alone, as the figure would be read as an effect. "" where there is none."""
+    largest = _largest(study)
+    pair = _compared(study, largest) if largest is not None else []
+    if largest is None or len(pair) < 2:
+        return ""
+    found = fewer(largest.errors, pair[1], pair[0])
+    if found.low is None or found.high is None:
+        return ""
+    own, other = (largest.trained[at] for at in reversed(pair))
+    places = decimals([100 * found.low, 100 * found.high], 0)
+    low, high = (digits(100 * end, places) for end in (found.low, found.high))
+    return (
+        f"In this study itself that share may be anything from {low}% to {high}% (95% interval; {own.arm} against "
+        f"{other.arm} on {largest.name}, after round {own.round})."
+    )
+
+
+def _largest(study: Study) -> Tested | None:
+    return max(tested_sets(study)[0], key=lambda tested: len(tested.clusters), default=None)
 
 
 def intra_cluster_correlation(values: Floats, clusters: NDArray[np.int64]) -> float:
@@ -70,7 +96,6 @@ def _errors(study: Study, tested: Tested) -> dict[str, Any]:
         found["seed_sd"] = float(np.sqrt(max(0.0, variance)))
         found["seed_correlation"] = float(np.clip(np.mean([_agreement(item, item) for item in wrong]), 0, 1))
     if len(pair) == 2:
-        other = float(wrong[1].mean())
         difference = wrong[0].mean(axis=0) - wrong[1].mean(axis=0)
         found["icc"] = intra_cluster_correlation(difference, tested.clusters)
         found["row_correlation"] = float(np.clip(_agreement(*wrong), 0, 1))
@@ -78,8 +103,6 @@ def _errors(study: Study, tested: Tested) -> dict[str, Any]:
         found.setdefault("seed_correlation", found["row_correlation"])
         found["row_correlation"] = min(found["row_correlation"], found["seed_correlation"])
         found["full_after"] = max(1, min(_collected(study, tested.trained[at]) for at in pair))
-        if 0 < other < 1:
-            found["reduction"] = 1 - other / rate
     elif found.get("seed_correlation", 1.0) < Design.row_correlation:
         # Nothing is known of two arms, but they agree no more than versions of one.
         found["row_correlation"] = found["seed_correlation"]

@@ -24,6 +24,7 @@ from collection.analytics.outcomes import (
     undecided,
 )
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import figure, percent, points
 from collection.analytics.sections import Cell, Column, Options, Section, Table
 from collection.analytics.study import Study
 
@@ -258,10 +259,7 @@ def _fooled(fooling: Table, trends: Table) -> Iterator[str]:
     for fooled, trend in zip(fooling.rows, trends.rows, strict=True):
         arm, vmer, change = str(fooled["arm"]), fooled["vmer"], trend["vmer"]
         if isinstance(vmer, Estimate) and vmer.value is not None:
-            yield (
-                f"In the arm {arm}, {vmer.value:.0%} of {vmer.n:,} texts fooled the model and were accepted "
-                f"({_range(vmer, '.0%')})."
-            )
+            yield f"In the arm {arm}, of {vmer.n:,} texts {percent(vmer)} fooled the model and were accepted."
         if isinstance(change, Estimate) and change.value is not None:
             yield _told_trend(arm, change)
 
@@ -271,29 +269,18 @@ def _times(spending: Table) -> Iterator[str]:
     for spent in spending.rows:
         seconds = spent["seconds_per_accepted"]
         if isinstance(seconds, Estimate) and seconds.value is not None:
-            unit, divisor = ("minutes", 60) if seconds.value >= 60 else ("seconds", 1)
+            unit, divisor = (" minutes", 60) if seconds.value >= 60 else (" seconds", 1)
             yield (
-                f"An accepted text of the arm {spent['arm']} took {seconds.value / divisor:.1f} {unit} of writing and "
-                f"validating ({_range(seconds, '.1f', divisor)})."
+                f"An accepted text of the arm {spent['arm']} took {figure(seconds, unit, 1, times=1 / divisor)} of "
+                "writing and validating."
             )
 
 
 def _told_trend(arm: str, change: Estimate) -> str:
     if change.low is None or change.high is None or change.low <= 0 <= change.high:
         return f"We cannot tell whether validated fooling became more or less frequent over the rounds of {arm}."
-    assert change.value is not None
     direction = "more" if change.low > 0 else "less"
-    return (
-        f"Validated fooling became {direction} frequent over the rounds of {arm}: by "
-        f"{abs(change.value) * 100:.1f} percentage points a round (95% interval {change.low * 100:+.1f} to "
-        f"{change.high * 100:+.1f})."
-    )
-
-
-def _range(estimate: Estimate, form: str, divisor: float = 1) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "no interval can be given"
-    return f"95% interval {estimate.low / divisor:{form}} to {estimate.high / divisor:{form}}"
+    return f"Validated fooling became {direction} frequent over the rounds of {arm}: by {points(change)} a round."
 
 
 def _limits(study: Study, texts: pd.DataFrame) -> Iterator[str]:

@@ -52,7 +52,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     findings, gist = list[str](), list[list[str]]()
     for of_set in tested:
         # Before the claims, so that no cut parts these from it.
-        warnings = [_adversarial(of_set)] if of_set.kind == "adversarial" else []
+        warnings = [of_set.warning] if of_set.warning else []
         findings, claims = findings + warnings, list[str]()
         for item, row, crossing in zip(last, last_rows, crossings, strict=True):
             if item.pair.tested is of_set:
@@ -287,8 +287,13 @@ def _clear(item: Compared, sign: int, where: str) -> str:
 
 def _prior_shift(item: Compared, sign: int) -> str:
     """A warning, to stand behind the claim, if the gain goes with another share of predicted labels and balanced
-    accuracy does not follow."""
+    accuracy does not follow, or cannot tell."""
     tested = item.pair.tested
+    if tested.only_label:
+        return (
+            f" Take care: all rows of {tested.name} have the label “{tested.only_label}”. A model that gives it more "
+            "often is better there without telling labels apart any better."
+        )
     if sure_sign(item.balanced) == sign:
         return ""
     weights = item.pair.weights(item.round)
@@ -301,13 +306,6 @@ def _prior_shift(item: Compared, sign: int) -> str:
         f" Take care: the gain in accuracy goes with saying “{label}” more or less often ({item.pair.name}: "
         f"{points(shift)}), and balanced accuracy does not follow ({points(item.balanced)}). The model may have "
         "learned how common labels are rather than how to tell them apart."
-    )
-
-
-def _adversarial(tested: Tested) -> str:
-    return (
-        f"{tested.name} is made of the errors of one model. It favours the arm whose loop held that model, as that "
-        "arm's examples were written against the same model; a lead there says little about other texts."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ import pandas as pd
 
 from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
-from collection.analytics.effort import by_arm_and_round
+from collection.analytics.effort import effort
+from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import percent
 from collection.analytics.scores import BASE, Tested, Trained, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -27,36 +30,42 @@ _ROUGH = 0.01  # rounds whose arms differ by less than a hundredth in examples a
 
 @dataclass(frozen=True)
 class Effort:
-    """What an arm had taken by the end of a round. Hours or cost are None where nothing is known of them; ``unknown``
-    counts the texts and votes so far whose active time is not known."""
+    """What an arm had taken by the end of a round. Hours or cost are None where a part of them is not known."""
 
     accepted: int
     hours: float | None
     cost: float | None
-    unknown: int
+
+
+START = Effort(0, 0.0, 0.0)
 
 
 def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
-    """For each arm and round, from the start (0) on, what writing and voting had taken up to its end."""
-    work = pd.concat([study.examples[_WORK], study.votes[_WORK]], ignore_index=True)
-    seconds, cost = work["seconds"].to_numpy(dtype=float), work["cost"].to_numpy(dtype=float)
-    timed, paid = ~np.isnan(seconds), ~np.isnan(cost)
-    columns = (np.ones(len(work)), timed, np.where(timed, seconds, 0), paid, np.where(paid, cost, 0))
-    right = by_arm_and_round(study, study.examples, (study.examples["state"] == "accepted").to_numpy(dtype=float))
-    so_far = np.cumsum([*right, *by_arm_and_round(study, work, *columns)], axis=-1)
-    return {
-        (arm, number): Effort(
-            int(accepted),
-            seconds / 3600 if timed or not number else None,
-            cost if paid or not number else None,
-            int(count - timed),
-        )
-        for arm, of_arm in zip(study.arms, np.moveaxis(so_far, 0, -1).tolist(), strict=True)
-        for number, (accepted, count, timed, seconds, paid, cost) in enumerate(of_arm)
-    }
+    """For each arm and round, what writing and voting had taken up to its end, all rounds before included."""
+    spent = effort(study).set_index(["arm", "round"])
+    spent["seconds"] = spent["writing_seconds"] + spent["voting_seconds"]
+    found = {}
+    for arm in study.arms:
+        places = pd.MultiIndex.from_product([[arm], range(1, study.rounds + 1)])
+        # A round without texts took nothing; one part that is not known makes all totals from there on unknown.
+        so_far = spent[["accepted", "seconds", "cost"]].reindex(places, fill_value=0).cumsum(skipna=False)
+        for (_, number), accepted, seconds, cost in so_far.itertuples():
+            hours = None if math.isnan(seconds) else float(seconds) / 3600
+            found[arm, number] = Effort(int(accepted), hours, None if math.isnan(cost) else float(cost))
+    return found
 
 
-_WORK = ["arm", "round", "seconds", "cost"]
+def _unknown(study: Study) -> list[str]:
+    """How many texts and votes of an arm have no time, or no pay, that is known."""
+    limits = []
+    for column, what, total in (("seconds", "active time", "hours are"), ("cost", "pay", "cost is")):
+        missing = pd.concat([table.loc[table[column].isna(), "arm"] for table in (study.examples, study.votes)])
+        for arm, count in missing.value_counts(sort=False).reindex(list(study.arms)).dropna().items():
+            limits.append(
+                f"The {what} of {count:,.0f} texts and votes of {arm} is not known: its {total} not given from the "
+                "first round with such a one on."
+            )
+    return limits
 
 
 def unequal(counts: Collection[float]) -> bool:
@@ -101,12 +110,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     shares = [row for item in tested for row in _share_rows(study, item)]
     if not rows:
         return Section("learning-curves", TITLE, limits=tuple(limits))
-    unknown = max((effort.unknown for effort in spent.values()), default=0)
-    limits += seeds_limits(tested)
-    if unknown:
-        limits.append(
-            f"The active time of up to {unknown} texts and votes of an arm is not known; its hours leave them out."
-        )
+    limits += [*filter(None, (item.warning for item in tested)), *seeds_limits(tested), *_unknown(study)]
     return Section(
         "learning-curves",
         TITLE,
@@ -183,7 +187,7 @@ def _points(study: Study, tested: Tested) -> list[tuple[str, int, int]]:
 def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[dict[str, Cell]]:
     rows: list[dict[str, Cell]] = []
     for arm, number, group in _points(study, tested):
-        item, effort = tested.trained[group], spent[arm, number]
+        item, taken = tested.trained[group], START if number == 0 else spent[arm, number]
         rows.append(
             {
                 "test_set": tested.name,
@@ -192,9 +196,9 @@ def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Ef
                 "role": item.role,
                 "seeds": len(item.versions),
                 "examples": 0 if number == 0 else item.examples,
-                "validated": effort.accepted,
-                "hours": effort.hours,
-                "cost": effort.cost,
+                "validated": taken.accepted,
+                "hours": taken.hours,
+                "cost": taken.cost,
                 "majority": tested.majority,
                 "sizes": sizes(tested.trained, number),
                 "accuracy": tested.accuracy.levels[group],
@@ -235,18 +239,27 @@ def _findings(study: Study, tested: Tested) -> list[str]:
         accuracy = tested.accuracy.levels[group]
         if accuracy.value is None or accuracy.low is None or accuracy.high is None:
             continue
-        beyond = (
-            "which is more than always giving the commonest label would score"
-            if accuracy.low > tested.majority
-            else "which is less than always giving the commonest label would score"
-            if accuracy.high < tested.majority
-            else "and we cannot tell whether that is more than always giving the commonest label would score"
-        )
         found.append(
-            f"{tested.name}: after round {last} the model of {arm} is right on {accuracy.value:.1%} of rows "
-            f"(95% interval {accuracy.low:.1%} to {accuracy.high:.1%}), {beyond} ({tested.majority:.1%})."
+            f"{tested.name}: after round {last} the model of {arm} is right on {percent(accuracy, 1)} of rows, "
+            f"{_beside_majority(tested, accuracy)}."
         )
     return found
+
+
+def _beside_majority(tested: Tested, accuracy: Estimate) -> str:
+    """Whether an accuracy with an interval is more than always giving the commonest label would score."""
+    if tested.only_label:
+        return f"all of which have the label {tested.only_label}"
+    assert accuracy.low is not None
+    assert accuracy.high is not None
+    start = (
+        "which is more"
+        if accuracy.low > tested.majority
+        else "which is less"
+        if accuracy.high < tested.majority
+        else "and we cannot tell whether that is more"
+    )
+    return f"{start} than always giving the commonest label would score ({tested.majority:.1%})"
 
 
 def _charts(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[Chart]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from collection.analytics.consistency import faults
 from collection.analytics.study import TABLES, Study, table
 
 STUDY_FILE = "study.json"
@@ -55,9 +56,12 @@ def read_study(folder: Path) -> Study:
         except ValueError as error:
             raise StudyFileError(str(error)) from None
     try:
-        return Study(**scalars, **tables)
+        study = Study(**scalars, **tables)
     except ValueError as error:
-        raise StudyFileError(str(error)) from None
+        raise StudyFileError(f"{STUDY_FILE}: {error}") from None
+    for fault in faults(study):
+        raise StudyFileError(f"{fault.table}.jsonl, line {fault.row + 1}: {fault.column} {fault.message}")
+    return study
 
 
 def _scalars(path: Path) -> dict[str, Any]:
@@ -72,6 +76,8 @@ def _scalars(path: Path) -> dict[str, Any]:
     for name, kind in _SCALARS.items():
         if not isinstance(values.get(name), kind) or isinstance(values[name], bool):
             raise StudyFileError(f"{path.name}: {name} must be {_KINDS[kind]}")
+    if not all(isinstance(label, str) for label in values["labels"]):
+        raise StudyFileError(f"{path.name}: labels must be a list of texts")
     return {name: values[name] for name in _SCALARS} | {"labels": tuple(values["labels"])}
 
 
@@ -126,7 +132,12 @@ def _count(value: object) -> int:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise TypeError
-    return math.nan if value is None else float(value)
+    if value is None:
+        return math.nan
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _flag(value: object) -> bool | None:
@@ -142,12 +153,18 @@ def _time(value: object) -> datetime:
     return found
 
 
-def _labels(value: Any) -> Any:
-    return np.asarray([_count(item) for item in value], dtype=np.int64)
+def _labels(value: object) -> Any:
+    return np.asarray([_count(item) for item in _list(value)], dtype=np.int64)
 
 
-def _keys(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item) for item in value)
+def _keys(value: object) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _list(value))
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
 
 
 _READ = {
@@ -162,7 +179,7 @@ _READ = {
 _WANTED = {
     "text": "a text",
     "count": "a whole number from 0",
-    "number": "a number or null",
+    "number": "a finite number or null",
     "flag": "true, false or null",
     "time": "a time with its zone, such as 2026-01-31T12:00:00+00:00",
     "labels": "a list of label indices",

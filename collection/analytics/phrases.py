@@ -6,24 +6,35 @@ import re
 from collections.abc import Sequence
 
 from collection.analytics.metrics import Estimate
+from collection.analytics.numerals import decimals, digits
 
 
-def percent(estimate: Estimate) -> str:
-    """A share and its interval: "26% (95% interval 12% to 38%)"; "" where it is missing."""
+def percent(estimate: Estimate, least: int = 0) -> str:
+    """A share and its interval, with so many decimals or more: "26% (95% interval 12% to 38%)"; "" where it is
+    missing."""
+    return figure(estimate, "%", least, times=100)
+
+
+def figure(estimate: Estimate, unit: str = "", least: int = 0, *, times: float = 1) -> str:
+    """A figure, ``times`` as large and with its unit, and its interval: "0.4 (95% interval 0.1 to 3.0)"; "" where it is
+    missing."""
     if estimate.value is None:
         return ""
-    ends = [f"{end:.0%}" if end is not None else "no limit" for end in (estimate.low, estimate.high)]
-    return f"{estimate.value:.0%} (95% interval {ends[0]} to {ends[1]})"
+    if estimate.low is None and estimate.high is None:
+        return f"{digits(estimate.value * times, least)}{unit} (no interval can be given)"
+    ends = [None if end is None else end * times for end in (estimate.low, estimate.high)]
+    places = decimals((end for end in ends if end is not None), least)
+    low, high = ("no limit" if end is None else f"{digits(end, places)}{unit}" for end in ends)
+    return f"{digits(estimate.value * times, places)}{unit} (95% interval {low} to {high})"
 
 
 def points(estimate: Estimate) -> str:
     """A difference of shares and its interval in percentage points; "" where it is missing."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return ""
-    return (
-        f"{estimate.value * 100:+.1f} percentage points "
-        f"(95% interval {estimate.low * 100:+.1f} to {estimate.high * 100:+.1f})"
-    )
+    parts = [100 * part for part in (estimate.value, estimate.low, estimate.high)]
+    value, low, high = (digits(part, decimals(parts[1:], 1), signed=True) for part in parts)
+    return f"{value} percentage points (95% interval {low} to {high})"
 
 
 def sure_sign(estimate: Estimate) -> int:

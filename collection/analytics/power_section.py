@@ -40,8 +40,9 @@ _METHOD = (
 )
 
 
-def plan_section(design: Design, simulations: int = 1000, seed: int = 0) -> Section:
-    """What a study of this design will see and cost, under the assumptions that it states."""
+def plan_section(design: Design, simulations: int = 1000, seed: int = 0, known: str = "") -> Section:
+    """What a study of this design will see and cost, under the assumptions that it states. ``known`` is a sentence on
+    how the assumed effect lies to what is known of it."""
     found = simulate(design, simulations, seed)
     least = [smallest(design, name, simulations, seed) for name in GRIDS]
     method = _METHOD.format(n=simulations)
@@ -49,7 +50,7 @@ def plan_section(design: Design, simulations: int = 1000, seed: int = 0) -> Sect
     return Section(
         id="power",
         title="What this study will be able to see",
-        findings=tuple(_findings(design, found, least)),
+        findings=tuple(_findings(design, found, least, known)),
         tables=(
             _answer(design, found, method),
             _smallest(design, least, method),
@@ -61,14 +62,16 @@ def plan_section(design: Design, simulations: int = 1000, seed: int = 0) -> Sect
     )
 
 
-def _findings(design: Design, found: Power, least: list[Smallest]) -> list[str]:
+def _findings(design: Design, found: Power, least: list[Smallest], known: str) -> list[str]:
     changed = f"{abs(design.reduction):.0%} {'fewer' if design.reduction > 0 else 'more'} errors"
     saved = f"{changed} ({design.base_error - design.difference:.1%} for {design.base_error:.1%})"
     if design.examples < design.full_after:
         saved += f", as far as {design.examples:,} examples do what {design.full_after:,} are assumed to"
     if design.difference == 0:
         return ["No difference is assumed, so there is none to be seen."]
-    findings = [f"If one arm ends with {saved}, the study sees it with a probability of {found.power.value:.0%}."]
+    sees = f"the study sees it with a probability of {found.power.value:.0%}"
+    findings = [f"If one arm ends with {saved}, as is assumed here, {sees}."]
+    findings += [known] if known else []
     if (found.power.low or 0.0) >= ENOUGH:
         return findings
     helping = [item for item in least if item.design is not None]

@@ -16,7 +16,7 @@ from collection.analytics import (
     validators,
     writers,
 )
-from collection.analytics.assumptions import assumptions_of
+from collection.analytics.assumptions import assumptions_of, saved_so_far
 from collection.analytics.parts import Parts, afresh
 from collection.analytics.phrases import alike
 from collection.analytics.power_section import plan_section
@@ -30,7 +30,7 @@ Builder = Callable[[Study, Options, Parts], Section]
 
 def _next_study(study: Study, options: Options, parts: Parts) -> Section:
     """What another study like this one would be able to see."""
-    return plan_section(assumptions_of(study), seed=options.seed)
+    return plan_section(assumptions_of(study), seed=options.seed, known=saved_so_far(study))
 
 
 # In the order of the questions: what helps more, and why.
@@ -46,8 +46,8 @@ BUILDERS: tuple[Builder, ...] = (
     quality_section.section,
     _next_study,
 )
-# Whatever changes a figure of a report is named in its colophon.
-_PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn")
+# Whatever changes a figure of a report is named in its colophon, and parts that others made are not kept.
+_PACKAGES = ("whetstone", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "sacrebleu")
 # How many sentences of a section's gist the first page has at most (None: it is cut already); each section names the
 # weightiest first. The scores of single models stand in the learning curves: on the first page they would invite
 # comparisons that have no interval.
@@ -60,10 +60,10 @@ _REPEATED: dict[str, int | None] = {
     "cross": 4,
     "panel": 4,
     "data-quality": 4,
-    "power": 2,
+    "power": 3,
 }
-# Whose first limit it has too: those of the others are about methods.
-_LIMITED = ("comparison", "collection", "cross", "panel")
+# How many of whose limits it has too, the weightiest being first: those of the others are about methods.
+_LIMITED = {"comparison": 3, "collection": 1, "cross": 1, "panel": 1}
 
 
 def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:
@@ -90,7 +90,7 @@ def summary(study: Study, sections: list[Section]) -> Section:
             : _REPEATED.get(section.id, 0)
         ]
     ]
-    limits = [f"{item.title}: {limit}" for item in sections if item.id in _LIMITED for limit in item.limits[:1]]
+    limits = [f"{item.title}: {limit}" for item in sections for limit in item.limits[: _LIMITED.get(item.id, 0)]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
 
 

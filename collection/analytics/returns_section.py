@@ -53,6 +53,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     """Whether more examples still help, and where errors would end, per arm and test set."""
     told: list[_Told] = []
     known, limits = tested_sets(study)
+    limits.extend(filter(None, (tested.warning for tested in known)))
     for tested in known:
         found = series_of(study, tested, options.draws, options.seed)
         if not found:
@@ -138,8 +139,6 @@ def _limits(told: Sequence[_Told]) -> list[str]:
             limits.append(
                 f"{where}: rounds with one training seed; intervals rest on test rows and scatter about the curve."
             )
-        if item.tested.about_clusters:
-            limits.append(f"{where}: {item.tested.about_clusters}.")
         if item.returns.fitted is None:
             limits.append(f"{where}: too few rounds for a curve, {len(item.series.n)}.")
     return limits if told else []

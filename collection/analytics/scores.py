@@ -60,7 +60,7 @@ class Tested:
     """A test set and what the versions standing for each round said of it.
 
     ``gold`` [rows] and ``predicted`` [units, rows] are label indices; ``clusters`` [rows]; ``group`` [units] indexes
-    ``trained``. ``limits`` say which rows or versions had to be left out, and why.
+    ``trained``. ``limits`` say what the test set cannot tell, and which rows or versions had to be left out, and why.
     """
 
     place: int
@@ -129,6 +129,21 @@ class Tested:
     def majority(self) -> float:
         """What always giving the commonest gold label would score."""
         return float(np.bincount(self.gold).max() / len(self.gold))
+
+    @property
+    def only_label(self) -> str:
+        """The gold label of all rows; "" where they have several."""
+        return self.labels[self.gold[0]] if (self.gold == self.gold[0]).all() else ""
+
+    @property
+    def warning(self) -> str:
+        """What is to be said beside any claim about arms on a test set of errors; "" for others."""
+        if self.kind != "adversarial":
+            return ""
+        return (
+            f"{self.name} is made of the errors of one model. It favours the arm whose loop held that model, as that "
+            "arm's examples were written against the same model; a lead there says little about other texts."
+        )
 
     def index(self, arm: str, round_: int) -> int | None:
         """The group that stands for the arm and round: the base version for round 0 of every arm."""
@@ -211,6 +226,13 @@ def _scores(
     if not trained:
         return f"No version that stands for a round was scored on the test set {name}."
     clusters, about = cluster_indices(items["context"].to_numpy()[kept])
+    if about:
+        limits.insert(0, f"{name}: {about}.")
+    if gold[kept].nunique() == 1:
+        label = study.labels[int(gold[kept].iloc[0])]
+        limits.insert(
+            0, f"{name}: all rows have the label {label}, so it tells how often models give that label alone."
+        )
     units = [(at, version) for at, item in enumerate(trained) for version in item.versions]
     return Tested(
         *test_set,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import pandas as pd
 
 from collection.analytics.sections import is_currency
+from collection.states import ArmKind
 
 # Column → kind. ``flag`` may be missing (no model was shown), ``number`` may be NaN (not known), ``labels`` is an array
 # of label indices in the order of the rows that were scored, ``keys`` a tuple of example keys.
@@ -115,9 +116,17 @@ class Study:
     round_scores: pd.DataFrame
 
     def __post_init__(self) -> None:
-        """Raise ValueError, naming table and column, if a table lacks one, or for a currency that is none."""
+        """Raise ValueError, naming table and column, if a table lacks one; naming the field, for labels and arms that
+        no study has, and for a currency that is none. Rows are not looked at: see ``consistency``."""
         if not is_currency(self.currency):
             raise ValueError("currency: must be three capital letters (ISO 4217)")
+        if len(set(self.labels)) < max(2, len(self.labels)):
+            raise ValueError("labels: must be two or more, each another")
+        if not self.arms or "" in self.arms:
+            raise ValueError("arms: must be one or more, each with a name")
+        kinds = [kind.value for kind in ArmKind]
+        if not all(kind in kinds for kind in self.arms.values()):
+            raise ValueError(f"arms: must each be of a kind, one of {', '.join(kinds)}")
         for item in fields(self):
             for column in TABLES.get(item.name, ()):
                 if column not in getattr(self, item.name).columns:
@@ -131,7 +140,7 @@ class Study:
 
     def shows_model(self, arm: str) -> bool:
         """Whether writers of the arm see a verdict."""
-        return self.arms[arm] != "non-adversarial"
+        return self.arms[arm] != ArmKind.NON_ADVERSARIAL
 
 
 _DTYPES = {"text": "object", "count": "int64", "number": "float64", "flag": "boolean", "time": "datetime64[us, UTC]"}

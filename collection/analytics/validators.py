@@ -13,6 +13,7 @@ from collection.analytics.clustered import FEWEST, Clusters, Codes, Numbers, med
 from collection.analytics.metrics import Estimate
 from collection.analytics.naming import VALIDATORS, busiest_first
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import percent
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 
@@ -204,8 +205,7 @@ def _findings(rows: Iterable[Mapping[str, Cell]]) -> Iterator[str]:
         pairwise, alpha, where = row["pairwise"], row["alpha"], row["arm"]
         place = "In all arms together" if where == ALL_ARMS else f"In the arm {where}"
         if isinstance(pairwise, Estimate) and pairwise.value is not None:
-            interval = f"95% interval {pairwise.low:.0%} to {pairwise.high:.0%}, {pairwise.n:,} texts"
-            yield f"{place}, two votes on a text agree in {pairwise.value:.0%} of cases ({interval})."
+            yield f"{place}, two votes on one of {pairwise.n:,} texts agree in {percent(pairwise)} of cases."
         if isinstance(alpha, Estimate) and alpha.low is not None and alpha.high is not None and alpha.low <= 0:
             yield f"{place}, we cannot tell whether validators agree more than votes at random would (alpha)."
 

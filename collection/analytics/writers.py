@@ -15,6 +15,7 @@ from collection.analytics.metrics import share as wilson
 from collection.analytics.naming import WRITERS, busiest_first
 from collection.analytics.outcomes import NO_MODEL, Collected, clusters_of, collected, texts_with_outcomes, undecided
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import percent
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.analytics.writer_effects import (
@@ -279,8 +280,7 @@ def _differ(effects: Table) -> Iterator[str]:
             else:
                 yield (
                     f"Writers of {arm} differ in how often they fool the model: "
-                    f"{part.value:.0%} of the differences between texts lie between writers "
-                    f"(95% interval {part.low:.0%} to {part.high:.0%})."
+                    f"of the differences between texts, {percent(part)} lie between writers."
                 )
 
 

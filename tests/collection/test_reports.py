@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from collection import analysis, reports
 from collection.analytics.parts import Parts
-from collection.analytics.report import sections_of
+from collection.analytics.report import colophon, sections_of
 from collection.analytics.sections import Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.errors import Conflict
@@ -120,10 +120,27 @@ def test_a_part_is_computed_once(store: DataStore) -> None:
     one_round(store)
     claimed = reports.claim(reports.due()[0].pk)
     assert claimed is not None
-    parts = reports.StoredParts(claimed)
+    parts = reports.StoredParts(claimed, {"versions": {"numpy": "2"}})
     compute = mock.Mock(return_value={"x": 1})
     assert [parts("a", "k", compute), parts("a", "k", compute)] == [{"x": 1}] * 2
+    assert reports.StoredParts(claimed, {"versions": {"numpy": "2"}})("a", "k", compute) == {"x": 1}
     compute.assert_called_once_with()
+
+
+def test_parts_that_another_version_of_a_package_made_are_computed_anew_and_forgotten(store: DataStore) -> None:
+    one_round(store)
+    report = computed(reports.due()[0])
+    (old,) = ReportPart.objects.all()
+    reports.ask(report.experiment)
+    computed(report)
+    assert ReportPart.objects.get().pk == old.pk
+    reports.ask(report.experiment)
+    newer = dict.fromkeys(colophon(Options())["versions"], "99")
+    with mock.patch("collection.analytics.report.version", newer.__getitem__):
+        computed(report)
+    assert ReportPart.objects.get().pk != old.pk
+    assert report.colophon["versions"] == newer
+    assert {"numpy", "scikit-learn", "sacrebleu"} <= set(newer)
 
 
 def test_two_workers_compute_a_report_once(store: DataStore) -> None:

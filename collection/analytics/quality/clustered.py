@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -19,7 +20,8 @@ _NOTHING = 1e-24  # below it, at the figure's own scale, a variance is what sums
 
 
 def mean(values: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there are no examples") -> Estimate:
-    """The mean of the values that are known (not NaN), each row being in one cluster of each clustering.
+    """The mean of the values that are known (not NaN), each row being in one cluster of each clustering: a context,
+    "" where the task has none, and a writer. Where all are of one context or writer the limit says so.
 
     The interval is Student's t with cluster-robust variance: over one clustering as in Liang & Zeger (1986), over two
     as in Cameron, Gelbach & Miller (2011, "Robust inference with multiway clustering"), with one degree of freedom
@@ -29,7 +31,7 @@ def mean(values: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there
     if len(known) == 0:
         return missing(0, nothing)
     value = float(known.mean())
-    return from_influence(value, len(known), (known - value) / len(known), codes)
+    return _about(from_influence(value, len(known), (known - value) / len(known), codes), values, clusters)
 
 
 def share(hits: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there are no examples") -> Estimate:
@@ -39,8 +41,12 @@ def share(hits: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "there 
     with Student's quantile (Korn & Graubard 1998, "Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data"). Where all rows are alike, which tells nothing about clustering, they
     are taken as independent, as in Parker et al. 2017 ("National Center for Health Statistics data presentation
-    standards for proportions"), and the limit says so.
+    standards for proportions"), and the limit says so, as it does of one context or writer.
     """
+    return _about(_share(hits, clusters, nothing), hits, clusters)
+
+
+def _share(hits: ArrayLike, clusters: Sequence[ArrayLike], nothing: str = "") -> Estimate:
     known, codes = _known(hits, clusters)
     if len(known) == 0:
         return missing(0, nothing)
@@ -60,6 +66,10 @@ def difference(hits: ArrayLike, of: ArrayLike, clusters: Sequence[ArrayLike]) ->
     Where each is 0 or 1 rows show no spread, and the interval is from the two shares' own limits by Newcombe's hybrid
     method (1998, Stat. Med. 17, "Interval estimation for the difference between independent proportions", method 10).
     """
+    return _about(_difference(hits, of, clusters), hits, clusters)
+
+
+def _difference(hits: ArrayLike, of: ArrayLike, clusters: Sequence[ArrayLike]) -> Estimate:
     known, codes = _known(hits, [of, *clusters])
     inside, codes = codes[0].astype(bool), codes[1:]
     if not inside.any() or inside.all():
@@ -69,7 +79,7 @@ def difference(hits: ArrayLike, of: ArrayLike, clusters: Sequence[ArrayLike]) ->
     if one == other and one in (0.0, 1.0):
         return Estimate(len(known), 0.0, None, None, limit="all examples are alike in this")
     if {one, other} == {0.0, 1.0}:
-        return _hybrid(*(share(known[side], [item[side] for item in codes]) for side in (inside, ~inside)))
+        return _hybrid(*(_share(known[side], [item[side] for item in codes]) for side in (inside, ~inside)))
     return from_influence(one - other, len(known), influence, codes, bounds=(-1.0, 1.0))
 
 
@@ -108,6 +118,25 @@ def clearly_apart(one: Estimate, other: Estimate) -> bool:
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.low > other.high or other.low > one.high
+
+
+def _about(found: Estimate, values: ArrayLike, clusters: Sequence[ArrayLike]) -> Estimate:
+    """An estimate whose limit says what its interval is not about, if it has one: contexts or writers, where the rows
+    are all of a single one."""
+    if found.low is None:
+        return found
+    kept = ~np.isnan(np.asarray(values, dtype=float))
+    limits = [found.limit] if found.limit else []
+    for name, item in zip(("context", "writer"), clusters, strict=False):
+        if single(np.asarray(item)[kept]):
+            limits.append(f"all examples are of one {name}: the interval is not about other {name}s")
+    return replace(found, limit="; ".join(limits))
+
+
+def single(names: ArrayLike) -> bool:
+    """Whether all rows are of one cluster that has a name: "" is none."""
+    found = pd.unique(np.asarray(names))
+    return len(found) == 1 and found[0] != ""
 
 
 def _is_nothing(variance: float, value: float) -> bool:

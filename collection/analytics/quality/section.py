@@ -10,8 +10,9 @@ from itertools import combinations
 from collection.analytics import charts
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
+from collection.analytics.phrases import figure, percent
 from collection.analytics.quality import syntax, tables
-from collection.analytics.quality.clustered import clearly_apart
+from collection.analytics.quality.clustered import clearly_apart, single
 from collection.analytics.quality.measures import measure
 from collection.analytics.quality.overlap import entailment
 from collection.analytics.sections import Chart, Options, Section, Table
@@ -45,6 +46,10 @@ _COMPARED = {
     "negated": ("share of texts with a negation", True),
     "repeats": ("share of texts that nearly repeat an earlier one", True),
 }
+_AS_RELEASED = (
+    "With the quirks of the source study's scripts, for comparison with its tables: manage.py analyze {slug} --out "
+    "folder --as-released."
+)
 _ROOM = 0.1  # share of texts with another label than the commonest, below which telling labels is no feat
 
 
@@ -57,15 +62,19 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     measured = measure(study, options, parts)
     arms, labels = tables.arms(study, measured, parts), tables.labels(study, measured)
     words = tables.leanings(measured)
+    if not options.as_released:
+        arms = replace(arms, notes=(*arms.notes, _AS_RELEASED.format(slug=study.slug)))
     found = [arms, tables.rounds(study, measured, parts), labels, tables.overlaps(study, measured), words]
     found += [tables.contexts(study, measured), tables.repeats(study, measured)]
     shown = tuple(table for table in found if table.rows)
     of_arms = (*_told(arms), *_negations(labels), *_words(study, words))
-    apart, unclear = _comparisons(arms)
+    alone = _alone(study)
+    apart, unclear = _comparisons(arms, [arm for arm in study.arms if arm not in alone])
     findings = (*of_arms, *apart, *unclear)
-    gist = (*of_arms, *(apart or ["No measure of the texts sets arms clearly apart."] if unclear else apart))
+    untold = [*alone.values()] or ["No measure of the texts sets arms clearly apart."]
+    gist = (*of_arms, *(apart or untold if unclear else apart))
     drawn = tuple(_charts(study, shown))
-    limits = tuple(_limits(study, options, int(erased.sum())))
+    limits = (*alone.values(), *_limits(study, options, int(erased.sum())))
     return Section("data-quality", _TITLE, findings, shown, drawn, limits, gist)
 
 
@@ -81,7 +90,7 @@ def _told(arms: Table) -> Iterator[str]:
         if above.low > 0:
             yield (
                 f"In {row['arm']}, the text alone gives the label away in part: a classifier that never sees the "
-                f"context is right in {_figure(told, share=True)} of texts; always saying the commonest label would be "
+                f"context is right in {percent(told)} of texts; always saying the commonest label would be "
                 f"right in {commonest:.0%}."
             )
         elif above.high < 0.05:
@@ -102,7 +111,7 @@ def _negations(labels: Table) -> Iterator[str]:
         if isinstance(more, Estimate) and more.value is not None and more.low is not None and more.low > 0:
             yield (
                 f"In {row['arm']}, texts labelled {row['label']} have a negation more often than others: by "
-                f"{_figure(more, share=True)} of texts."
+                f"{percent(more)} of texts."
             )
 
 
@@ -114,26 +123,37 @@ def _words(study: Study, words: Table) -> Iterator[str]:
             yield f"In {arm}, some words lean to a label more than chance allows: {named}."
 
 
-def _comparisons(arms: Table) -> tuple[list[str], list[str]]:
-    """In what arms' intervals lie apart; and a sentence about all in which they do not, if there is any."""
+def _alone(study: Study) -> dict[str, str]:
+    """What is to be said of each arm whose accepted examples are all of one writer or one context."""
+    found = {}
+    accepted = study.accepted
+    for arm in study.arms:
+        own = accepted[accepted["arm"] == arm]
+        of = [name for name in ("writer", "context") if single(own[name])]
+        if of:
+            found[arm] = (
+                f"All examples of {arm} are of one {' and one '.join(of)}, so nothing tells how far others would "
+                f"differ: {arm} is not called apart from other arms."
+            )
+    return found
+
+
+def _comparisons(arms: Table, comparable: Sequence[str]) -> tuple[list[str], list[str]]:
+    """In what arms' intervals lie apart, of those that are ``comparable``; and a sentence about all in which they do
+    not, if there is any."""
     told, unclear = [], []
     for column, (name, share) in _COMPARED.items():
         known = [(row["arm"], item) for row in arms.rows if isinstance(item := row[column], Estimate)]
         known = [(arm, item) for arm, item in known if item.low is not None]
-        apart = [pair for pair in combinations(known, 2) if clearly_apart(pair[0][1], pair[1][1])]
+        sure = [item for item in known if item[0] in comparable]
+        apart = [pair for pair in combinations(sure, 2) if clearly_apart(pair[0][1], pair[1][1])]
         if apart:
-            figures = ", ".join(f"{arm} {_figure(item, share=share)}" for arm, item in known)
+            figures = ", ".join(f"{arm} {percent(item) if share else figure(item)}" for arm, item in known)
             which = "; ".join(f"{pair[0][0]} and {pair[1][0]}" for pair in apart)
             told.append(f"{name[0].upper()}{name[1:]}: {figures}. Clearly apart: {which}.")
         if len(known) > 1 and not apart:
             unclear.append(name)
     return told, [f"We cannot tell whether arms differ in: {'; '.join(unclear)}."] if unclear else []
-
-
-def _figure(estimate: Estimate, *, share: bool) -> str:
-    size = abs(estimate.value or 0)
-    shape = ".0%" if share else ".2f" if size < 10 else ".1f" if size < 1000 else ",.0f"
-    return f"{estimate.value:{shape}} (95% interval {estimate.low:{shape}} to {estimate.high:{shape}})"
 
 
 def _charts(study: Study, shown: Sequence[Table]) -> Iterator[Chart]:

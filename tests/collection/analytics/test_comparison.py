@@ -166,6 +166,20 @@ def test_sizes_are_a_word_in_a_row_and_explained_once_under_the_table(section: s
     assert not any("unequal" in note for note in equal.table(table).notes)
 
 
+@pytest.mark.parametrize(("column", "figure"), [("seconds", "hours"), ("cost", "cost")])
+def test_a_total_with_a_part_that_is_not_known_is_not_given_and_that_is_said(column: str, figure: str) -> None:
+    given = study(rounds=3)
+    examples = given.examples.copy()
+    examples.loc[(examples["arm"] == "static") & (examples["round"] == 2) & (examples.index % 2 == 0), column] = np.nan
+    found = made("learning-curves", with_table(given, "examples", examples))
+    totals = {(row["arm"], row["round"]): row[figure] for row in rows(found, "learning-curve")}
+    assert [totals["static", number] for number in (2, 3)] == [None, None]
+    assert totals["static", 1] == totals["dynamic", 1] == pytest.approx(totals["dynamic", 3] / 3)
+    said = [limit for limit in found.limits if "is not known" in limit]
+    assert len(said) == 1
+    assert f"20 texts and votes of static is not known: its {figure} " in said[0]
+
+
 def test_equal_numbers_of_versions_from_the_loop_and_from_beside_it_are_not_equal_by_construction() -> None:
     given = study(rounds=1, seeds=2)
     versions = given.versions
@@ -234,6 +248,52 @@ def test_a_test_set_of_one_models_errors_is_said_to_favour_an_arm() -> None:
     assert any(
         "errors of one model" in words for words in made("comparison", with_table(given, "test_sets", sets)).findings
     )
+
+
+SPEAKING_OF_TEST_SETS: dict[str, Callable[..., Section]] = {
+    "learning-curves": curves.section,
+    "comparison": comparison_section.section,
+    "diminishing-returns": returns_section.section,
+}
+
+
+@pytest.mark.parametrize("name", SPEAKING_OF_TEST_SETS)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (with_one_label(study(seeds=2)), "expert-written: all rows have the label yes, "),
+        (study(seeds=2, test_contexts=1), "expert-written: all rows are of one context: "),
+    ],
+    ids=["one label", "one context"],
+)
+def test_what_a_test_set_cannot_tell_is_said_once_wherever_it_is_used(name: str, given: Study, said: str) -> None:
+    limits = SPEAKING_OF_TEST_SETS[name](given, OPTIONS, afresh).limits
+    assert len([limit for limit in limits if limit.startswith(said)]) == 1
+    usual = SPEAKING_OF_TEST_SETS[name](study(seeds=2), OPTIONS, afresh).limits
+    assert not any(limit.startswith(said) for limit in usual)
+
+
+@pytest.mark.parametrize("name", SPEAKING_OF_TEST_SETS)
+def test_a_test_set_of_errors_has_its_warning_wherever_it_is_used(name: str) -> None:
+    given = study(seeds=2)
+    errors = with_table(given, "test_sets", given.test_sets.assign(kind="adversarial"))
+    for made_of, times in ((errors, 1), (given, 0)):
+        found = SPEAKING_OF_TEST_SETS[name](made_of, OPTIONS, afresh)
+        assert len([told for told in (*found.findings, *found.limits) if "the errors of one model" in told]) == times
+
+
+def test_accuracy_on_a_single_label_is_not_held_against_always_giving_it() -> None:
+    given = with_one_label(study(seeds=2, gains={"dynamic": 0.09, "static": 0.0, "non-adversarial": 0.0}))
+    findings = made("learning-curves", given).findings
+    assert all(finding.endswith("of rows, all of which have the label yes.") for finding in findings)
+    always = [
+        np.zeros(200, dtype=int) if "dynamic" in name else np.ones(200, dtype=int)
+        for name in given.evaluations["version"]
+    ]
+    clear = made("comparison", with_table(given, "evaluations", given.evaluations.assign(predicted=always)))
+    claims = [finding for finding in clear.findings if "fewer errors" in finding]
+    assert claims
+    assert all("Take care: all rows of expert-written have the label “yes”." in claim for claim in claims)
 
 
 def test_the_first_page_has_whole_test_sets_with_their_cautions_first() -> None:

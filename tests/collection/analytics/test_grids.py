@@ -125,7 +125,7 @@ def test_pages_markdown_and_paper_tell_every_n_and_method() -> None:
     page, paper = html_of("T", [section], {}, {}), "".join(source("T", [section], {}, {}))
     assert "<small>n 9</small>" in page
     assert "<small>n 8</small>" in page
-    assert "0.500 [0.250, 0.750], n 9 |" in markdown_of(section)
+    assert "0.50 [0.25, 0.75], n 9 |" in markdown_of(section)
     assert '"n 9"' in paper
     for told in (page, markdown_of(section), paper):
         assert "How each figure was made" in told

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 from scipy.stats import norm, t
 from statsmodels.stats.power import TTestPower
 
-from collection.analytics.assumptions import assumptions_of, intra_cluster_correlation
+from collection.analytics.assumptions import assumptions_of, intra_cluster_correlation, saved_so_far
 from collection.analytics.power import ENOUGH, GRIDS, LARGEST, Design, DesignError, simulate, smallest, varied
 from collection.analytics.power_section import plan_section
 from collection.analytics.study import Study, table
@@ -166,6 +167,29 @@ def test_what_arms_start_with_is_not_among_the_examples_that_a_reduction_took() 
     # Rows too close to a test set are left out of training.
     fewer = dataclasses.replace(study, versions=study.versions.assign(rows=study.versions["rows"] - 1))
     assert assumptions_of(fewer).full_after == 15
+
+
+def test_a_plan_is_for_a_stated_effect_and_not_for_the_one_that_was_seen() -> None:
+    study = curved_study(rounds=4, quota=50, seeds=3, wrong=lambda arm, number: 0.1 if arm == "dynamic" else 0.4)
+    found = assumptions_of(study)
+    assert found.reduction == Design().reduction
+    assert "reduction" not in found.estimated
+    first, second, *_ = plan_section(found, 200, known=saved_so_far(study)).findings
+    assert first.startswith("If one arm ends with 20% fewer errors")
+    assert "as is assumed here" in first
+    ends = re.search(r"that share may be anything from (-?\d+)% to (\d+)% .*dynamic against .*after round 4", second)
+    assert ends is not None
+    assert 50 < int(ends[1]) < 75 < int(ends[2]) < 90
+
+
+def test_nothing_is_said_of_an_effect_that_the_study_did_not_see() -> None:
+    for study in (
+        curved_study(rounds=2, arms={"dynamic": "dynamic"}),
+        curved_study(rounds=2, wrong=lambda arm, number: 0.0),
+        curved_study(rounds=2, skip=(("static", 2), ("non-adversarial", 2), ("dynamic", 1))),
+        dataclasses.replace(curved_study(rounds=2), test_items=table("test_items", [])),
+    ):
+        assert saved_so_far(study) == ""
 
 
 def test_a_study_that_says_nothing_gives_the_defaults() -> None:

@@ -56,6 +56,14 @@ def test_the_summary_has_every_caution_of_a_test_set_it_speaks_of() -> None:
     assert caution == [min(claims) - 1]
 
 
+def test_the_summary_says_what_a_test_set_cannot_tell() -> None:
+    made = study(rounds=1, test_contexts=1)
+    made = with_table(made, "test_items", made.test_items.assign(label="yes"))
+    limits = sections_of(made, OPTIONS)[0].limits
+    assert any("all rows have the label yes" in limit for limit in limits)
+    assert any("all rows are of one context" in limit for limit in limits)
+
+
 @pytest.mark.parametrize(
     ("rounds", "test_sets"),
     [(1, ("plain", "errors")), (6, ("plain", "errors")), (6, ("plain", "errors", "hard", "old"))],

@@ -145,6 +145,24 @@ def test_nothing_and_a_single_cluster_are_said() -> None:
     assert jackknife(5, 2.0, np.array([])).low is None
 
 
+def test_an_interval_of_one_writer_or_one_context_says_whom_it_is_not_about() -> None:
+    random = np.random.default_rng(0)
+    values, several, one = random.random(40), np.arange(40) % 8, np.full(40, "w")
+    hits, of = (values > 0.5).astype(float), np.arange(40) % 2 == 0
+    of_one_writer = "all examples are of one writer: the interval is not about other writers"
+    for found in (mean(values, [several, one]), share(hits, [several, one]), difference(hits, of, [several, one])):
+        assert found.low is not None
+        assert found.limit == of_one_writer
+    assert mean(values, [one, several]).limit == of_one_writer.replace("writer", "context")
+    assert mean(values, [several, several]).limit == ""
+    assert mean(values, [np.full(40, ""), several]).limit == "", "a task without contexts lacks none"
+    none = share(np.zeros(40), [several, one])
+    assert none.limit.startswith("all examples are alike")
+    assert none.limit.endswith(of_one_writer)
+    known = np.where(several == 0, values, np.nan)
+    assert "one context" in mean(known, [several, np.arange(40)]).limit
+
+
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.array([1.0, 4.0, 2.0, 8.0])
     without = np.array([np.delete(values, index).mean() for index in range(4)])

@@ -209,3 +209,26 @@ def test_repeats_are_counted_in_their_arm_and_across() -> None:
     assert counts[("static", "dynamic")] == 1
     assert counts[("dynamic", "static")] == 2
     assert counts[("static", "static")] == 0
+
+
+@pytest.mark.parametrize(("column", "name"), [("writer", "writer"), ("context", "context")])
+def test_an_arm_of_one_writer_or_context_is_never_called_apart_and_that_is_said(column: str, name: str) -> None:
+    rows = written(60)
+    usual = section(study(rows), Options(), afresh)
+    assert any("Clearly apart: " in finding for finding in usual.findings)
+    assert not any("one writer" in limit or "one context" in limit for limit in usual.limits)
+    found = section(study([row | {column: "only"} for row in rows]), Options(), afresh)
+    assert not any("Clearly apart: " in finding for finding in found.findings)
+    for arm in {row["arm"] for row in rows}:
+        assert any(limit.startswith(f"All examples of {arm} are of one {name}, ") for limit in found.limits)
+        assert any(said.startswith(f"All examples of {arm} are of one {name}, ") for said in found.gist)
+    figure = found.table("quality-arms").rows[0]["length"]
+    assert isinstance(figure, Estimate)
+    assert f"one {name}" in figure.limit
+
+
+def test_the_table_of_arms_says_how_to_get_it_as_the_source_study_s_scripts_have_it() -> None:
+    rows = written(4)
+    notes = section(study(rows), Options(), afresh).table("quality-arms").notes
+    assert any(note.endswith("manage.py analyze s --out folder --as-released.") for note in notes)
+    assert section(study(rows), Options(as_released=True), afresh).table("quality-arms").notes == ()
