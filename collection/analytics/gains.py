@@ -10,6 +10,7 @@ from collection.analytics.fits import Floats
 from collection.analytics.metrics import Estimate, missing
 
 WINDOW = 5
+ROUNDING = 1e-9
 UNMOVED = "every draw gave the same, so chance cannot be told"
 
 
@@ -33,25 +34,29 @@ def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = 
 
     ``spent`` and ``errors`` are [rounds], ``draws`` [draws, rounds] of errors; rounds go together within a draw, so
     what they share (the same test rows) cancels. ``n`` counts the rounds of the window. ``spent`` may be NaN.
-    Where no draw differs there is no interval: without width it would make any gain look sure.
+    Where no draw differs there is no interval: without width it would make any gain look sure. There is no gain where
+    the window spans less than ``per``: it would be more than was ever seen. None is more than all test rows.
     """
     if not np.isfinite(spent).all():
         return [missing(0, f"the {what} are not known for every round")] * len(spent)
     weights = slopes(spent)
     # What rounding leaves of equal errors must not look like a gain.
-    values = np.round(weights @ errors * per, 12)
+    values = np.clip(np.round(weights @ errors * per, 12), -1, 1)
     low, high = np.round(np.quantile(draws @ weights.T, [0.025, 0.975], axis=0) * per, 12)
     found = []
     for index, row in enumerate(weights):
         count = min(index + 1, WINDOW)
+        span = float(spent[index] - spent[index + 1 - count])
         value, ends = float(values[index]), (float(low[index]), float(high[index]))
         if not row.any():
             found.append(missing(0, f"a gain needs two rounds with different {what}"))
+        elif span < per * (1 - ROUNDING):
+            found.append(missing(count, f"the rounds differ by less than {per:g} {what}"))
         elif ends[0] == ends[1]:
             found.append(Estimate(count, value, None, None, limit=UNMOVED))
         else:
             method = f"least-squares slope over {count} rounds, percentile bootstrap"
-            found.append(Estimate(count, value, *ends, method))
+            found.append(Estimate(count, value, max(ends[0], -1.0), min(ends[1], 1.0), method))
     return found
 
 
