@@ -89,7 +89,7 @@ def back_test(
 
 def _share_inside(hits: int, count: int) -> Estimate:
     if count < FEWEST_FORECASTS:
-        return missing(count, f"{count} rounds were forecast so far ahead, and a share takes {FEWEST_FORECASTS}")
+        return missing(count, f"a share takes {FEWEST_FORECASTS} forecasts, and {count} could be made")
     return share(hits, count)
 
 

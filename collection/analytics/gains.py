@@ -51,7 +51,7 @@ def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = 
         if not row.any():
             found.append(missing(0, f"a gain needs two rounds with different {what}"))
         elif span < per * (1 - ROUNDING):
-            found.append(missing(count, f"the rounds differ by less than {per:g} {what}"))
+            found.append(missing(count, f"fewer {what} lie between the rounds than the gain is for"))
         elif ends[0] == ends[1]:
             found.append(Estimate(count, value, None, None, limit=UNMOVED))
         else:

@@ -182,7 +182,7 @@ def test_a_back_test_of_few_forecasts_gives_no_share() -> None:
     told = back_test(found.n, found.errors, found.draws, found.held_out(), random)
     assert [item.n for item in told] == [6, 5, 4, 3, 2]
     assert [item.value is None for item in told] == [False, False, True, True, True]
-    assert "a share takes 5" in told[2].limit
+    assert "a share takes 5 forecasts, and 4 could be made" in told[2].limit
 
 
 def test_draws_have_the_variance_of_contexts_and_seeds() -> None:
@@ -332,7 +332,7 @@ def test_a_gain_over_less_than_what_it_is_for_is_not_given() -> None:
     errors = np.array([0.3, 0.2, 0.1])
     draws = errors + random.normal(0, 0.01, (100, 3))
     found = gains(np.array([0.2, 0.4, 1.4]), errors, draws, 1.0, "hours")
-    assert found[1].limit == "not enough data: the rounds differ by less than 1 hours"
+    assert found[1].limit == "not enough data: fewer hours lie between the rounds than the gain is for"
     assert found[2].value is not None
 
 
