@@ -356,7 +356,7 @@ def test_with_one_seed_the_section_says_what_its_intervals_are_about() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if "20-rounds" in name])
+@pytest.mark.parametrize("name", [name for name in CASES if "20-rounds" in name or "-6-rounds" in name])
 def test_intervals_hold_the_truth(name: str) -> None:
     found = [CASES[name](np.random.default_rng([3, index])) for index in range(30)]
     held = [held for item in found for held in item.intervals.values() if held is not None]
