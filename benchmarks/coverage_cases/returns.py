@@ -10,8 +10,9 @@ from scipy.stats import norm
 
 from benchmarks.coverage_cases import Case, Covered, holds
 from collection.analytics.asymptotes import floor_interval
+from collection.analytics.candidates import candidates
 from collection.analytics.fits import Evidence, Floats
-from collection.analytics.forecasts import forecast, within
+from collection.analytics.forecasts import forecast
 from collection.analytics.gains import gains, slopes
 from collection.analytics.resampling import drawn_errors
 from collection.analytics.returns import floor_of, next_gain
@@ -67,19 +68,20 @@ def gain(random: np.random.Generator, rounds: int, seeds: int) -> Covered:
 
 
 def fitted_gain(random: np.random.Generator, rounds: int, seeds: int) -> Covered:
-    """How fast the chosen curve still falls after the last round."""
+    """By how much the curve falls over the next 100 examples."""
     _, found = study(random, power_law, rounds, seeds)
-    last = found.n[-1]
-    told = next_gain(found, found.held_out().choose(rounds).family)
-    return Covered({"gain by the curve": holds(told, 100 * 4 * 0.45 * last**-1.45)})
+    before, after = power_law(found.n[-1] + np.array([0.0, 100.0]))
+    told = next_gain(found, candidates(found, found.held_out().choose(rounds).family), 100)
+    return Covered({"gain by the curve": holds(told, float(before - after))})
 
 
 def coming_round(random: np.random.Generator, rounds: int, seeds: int) -> Covered:
     """The error measured five rounds on."""
     errors, found = study(random, power_law, rounds, seeds, ahead=5)
     step = found.n[1] - found.n[0]
-    told = forecast(found, found.held_out().choose(rounds).family, found.n[-1:] + 5 * step, random)
-    return Covered({"error five rounds on": within(told[0], float(errors[-1]))})
+    agreeing = candidates(found, found.held_out().choose(rounds).family)
+    told = forecast(found, agreeing, found.n[-1:] + 5 * step, random)
+    return Covered({"error five rounds on": holds(told[0], float(errors[-1]))})
 
 
 CASES: dict[str, Case] = {
@@ -91,5 +93,7 @@ CASES: dict[str, Case] = {
     "gain-10-rounds": partial(gain, rounds=10, seeds=10),
     "gain-20-rounds-1-seed": partial(gain, rounds=20, seeds=1),
     "fitted-gain-20-rounds": partial(fitted_gain, rounds=20, seeds=10),
+    **{f"fitted-gain-{rounds}-rounds-3-seeds": partial(fitted_gain, rounds=rounds, seeds=3) for rounds in (6, 8, 10)},
     "forecast-20-rounds": partial(coming_round, rounds=20, seeds=10),
+    **{f"forecast-{rounds}-rounds-3-seeds": partial(coming_round, rounds=rounds, seeds=3) for rounds in (6, 8, 10)},
 }

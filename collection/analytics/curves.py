@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
-from collection.analytics.effort import effort
+from collection.analytics.effort import Effort, efforts
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent
@@ -26,33 +24,6 @@ INTERVALS = (
     "context are kept together."
 )
 _ROUGH = 0.01  # rounds whose arms differ by less than a hundredth in examples are called equal
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What an arm had taken by the end of a round. Hours or cost are None where a part of them is not known."""
-
-    accepted: int
-    hours: float | None
-    cost: float | None
-
-
-START = Effort(0, 0.0, 0.0)
-
-
-def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
-    """For each arm and round, what writing and voting had taken up to its end, all rounds before included."""
-    spent = effort(study).set_index(["arm", "round"])
-    spent["seconds"] = spent["writing_seconds"] + spent["voting_seconds"]
-    found = {}
-    for arm in study.arms:
-        places = pd.MultiIndex.from_product([[arm], range(1, study.rounds + 1)])
-        # A round without texts took nothing; one part that is not known makes all totals from there on unknown.
-        so_far = spent[["accepted", "seconds", "cost"]].reindex(places, fill_value=0).cumsum(skipna=False)
-        for (_, number), accepted, seconds, cost in so_far.itertuples():
-            hours = None if math.isnan(seconds) else float(seconds) / 3600
-            found[arm, number] = Effort(int(accepted), hours, None if math.isnan(cost) else float(cost))
-    return found
 
 
 def _unknown(study: Study) -> list[str]:
@@ -187,7 +158,7 @@ def _points(study: Study, tested: Tested) -> list[tuple[str, int, int]]:
 def _curve_rows(study: Study, tested: Tested, spent: Mapping[tuple[str, int], Effort]) -> list[dict[str, Cell]]:
     rows: list[dict[str, Cell]] = []
     for arm, number, group in _points(study, tested):
-        item, taken = tested.trained[group], START if number == 0 else spent[arm, number]
+        item, taken = tested.trained[group], spent[arm, number]
         rows.append(
             {
                 "test_set": tested.name,

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import pandas as pd
-from numpy.typing import NDArray
 
+from collection.analytics.parts import shared
 from collection.analytics.study import Study
-
-
-def by_arm_and_round(study: Study, rows: pd.DataFrame, *columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums [columns, arms, rounds] of ``columns`` [rows] over the rows of each ``arm`` and ``round``, from round 0 to
-    the last of the study; other rows are left out."""
-    arms = pd.Categorical(rows["arm"], categories=list(study.arms)).codes.astype(np.intp)
-    rounds, shape = rows["round"].to_numpy(), (len(study.arms), study.rounds + 1)
-    ours = (arms >= 0) & (rounds >= 0) & (rounds <= study.rounds)
-    place = np.ravel_multi_index((arms[ours], rounds[ours]), shape)
-    sums = [np.bincount(place, weights=column[ours], minlength=shape[0] * shape[1]) for column in columns]
-    return np.stack(sums).reshape(-1, *shape).astype(float)
 
 
 def effort_of_texts(study: Study) -> pd.DataFrame:
@@ -56,3 +48,30 @@ def effort(study: Study) -> pd.DataFrame:
         ["arm", "round"], key=lambda column: column.map(order) if column.name == "arm" else column
     )
     return found.reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What an arm had taken up to the end of a round: ``accepted`` examples, ``hours`` of writing and voting, and
+    ``cost`` in minor units of the currency; None where a part of it is not known."""
+
+    accepted: int
+    hours: float | None
+    cost: float | None
+
+
+@shared
+def efforts(study: Study) -> Mapping[tuple[str, int], Effort]:
+    """For each arm and round, from the start (0) on, what writing and voting had taken up to its end."""
+    spent = effort(study).set_index(["arm", "round"])
+    spent["seconds"] = spent["writing_seconds"] + spent["voting_seconds"]
+    found = {}
+    for arm in study.arms:
+        found[arm, 0] = Effort(0, 0.0, 0.0)
+        places = pd.MultiIndex.from_product([[arm], range(1, study.rounds + 1)])
+        # A round without texts took nothing; one part that is not known makes all totals from there on unknown.
+        so_far = spent[["accepted", "seconds", "cost"]].reindex(places, fill_value=0).cumsum(skipna=False)
+        for (_, number), accepted, seconds, cost in so_far.itertuples():
+            hours = None if math.isnan(seconds) else float(seconds) / 3600
+            found[arm, number] = Effort(int(accepted), hours, None if math.isnan(cost) else float(cost))
+    return found

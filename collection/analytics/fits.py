@@ -51,15 +51,6 @@ class Fits:
         """Fitted error at each n: [draws, len(n)]."""
         return np.asarray(self.floor[:, None] + self.scale[:, None] * _basis(self.family, n, self.shape[:, None]))
 
-    def gain(self, n: Floats) -> Floats:
-        """How fast the fitted error falls at each n, per example: [draws, len(n)]."""
-        shape, scale = self.shape[:, None], self.scale[:, None]
-        if self.family == "power":
-            return np.asarray(scale * shape * n ** (-shape - 1))
-        if self.family == "exponential":
-            return np.asarray(scale / shape * np.exp(-n / shape))
-        return np.asarray(np.broadcast_to(-scale if self.family == "linear" else 0.0 * scale, (len(scale), len(n))))
-
     def examples_at(self, error: float) -> Floats:
         """The n at which each fitted curve reaches the error; infinite where it never does: [draws]."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

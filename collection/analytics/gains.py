@@ -10,7 +10,8 @@ from collection.analytics.fits import Floats
 from collection.analytics.metrics import Estimate, missing
 
 WINDOW = 5
-_ROUNDING = 1e-9  # a difference of amounts below this part of them is what sums of floating-point numbers leave behind
+ROUNDING = 1e-9
+"""A difference of amounts below this part of them is what sums of floating-point numbers leave behind."""
 UNMOVED = "every draw gave the same, so chance cannot be told"
 
 
@@ -25,7 +26,7 @@ def slopes(spent: Floats, window: int = WINDOW) -> Floats:
     for last in range(1, len(spent)):
         rounds = slice(max(0, last + 1 - window), last + 1)
         about = spent[rounds] - spent[rounds].mean()
-        if np.ptp(about) > _ROUNDING * np.abs(spent[rounds]).max():
+        if np.ptp(about) > ROUNDING * np.abs(spent[rounds]).max():
             found[last, rounds] = -about / (about @ about)
     return found
 
@@ -35,25 +36,29 @@ def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = 
 
     ``spent`` and ``errors`` are [rounds], ``draws`` [draws, rounds] of errors; rounds go together within a draw, so
     what they share (the same test rows) cancels. ``n`` counts the rounds of the window. ``spent`` may be NaN.
-    Where no draw differs there is no interval: without width it would make any gain look sure.
+    Where no draw differs there is no interval: without width it would make any gain look sure. There is no gain where
+    the window spans less than ``per``: it would be more than was ever seen. None is more than all test rows.
     """
     if not np.isfinite(spent).all():
         return [missing(0, f"the {what} are not known for every round")] * len(spent)
     weights = slopes(spent)
     # What rounding leaves of equal errors must not look like a gain.
-    values = np.round(weights @ errors * per, 12)
+    values = np.clip(np.round(weights @ errors * per, 12), -1, 1)
     low, high = np.round(np.quantile(draws @ weights.T, [0.025, 0.975], axis=0) * per, 12)
     found = []
     for index, row in enumerate(weights):
         count = min(index + 1, WINDOW)
+        span = float(spent[index] - spent[index + 1 - count])
         value, ends = float(values[index]), (float(low[index]), float(high[index]))
         if not row.any():
             found.append(missing(0, f"a gain needs two rounds with different {what}"))
+        elif span < per * (1 - ROUNDING):
+            found.append(missing(count, f"fewer {what} lie between the rounds than the gain is for"))
         elif ends[0] == ends[1]:
             found.append(Estimate(count, value, None, None, limit=UNMOVED))
         else:
             method = f"least-squares slope over {count} rounds, percentile bootstrap"
-            found.append(Estimate(count, value, *ends, method))
+            found.append(Estimate(count, value, max(ends[0], -1.0), min(ends[1], 1.0), method))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from collection.analytics.asymptotes import floor_interval
+from collection.analytics.candidates import Candidate, candidates
 from collection.analytics.fits import (
     CURVES,
     FEWEST_FOR_CURVES,
@@ -18,13 +19,14 @@ from collection.analytics.fits import (
     Fits,
     Floats,
 )
-from collection.analytics.forecasts import AHEAD, back_test, examples_to_reach, forecast
-from collection.analytics.gains import UNMOVED, gains
+from collection.analytics.forecasts import AHEAD, TOO_FEW, back_test, examples_to_reach, forecast
+from collection.analytics.gains import ROUNDING, UNMOVED, gains
 from collection.analytics.metrics import Estimate, missing, untold
 
-_PER = 100.0
 _NO_WIDTH = f"{UNMOVED}: the interval has no width"
 _BY_REFITS = "percentile bootstrap of the fits"
+_BY_ALL = "percentile bootstrap of the fits, over families that agree"
+_LINE_PER = 1000.0
 _BY_PROFILE = "profile likelihood over both curves, calibrated by simulation"
 # An interval that reaches this near to the last error says no more than that errors will not grow.
 _NEAR = 0.95
@@ -32,13 +34,15 @@ _NEAR = 0.95
 
 @dataclass(frozen=True)
 class Fitted:
-    """The chosen curve of one arm on one test set. ``scale`` and ``shape`` are those of its formula (missing where it
-    has none), ``curve`` is the fitted error at each round [rounds], ``forecast`` pairs numbers of examples with
-    the errors to be measured there, ``targets`` errors with the examples for them."""
+    """The chosen curve of one arm on one test set. ``start``, ``scale`` and ``shape`` are c, a and b of its formula
+    (None where it has none; c of a curve is its floor, a of a straight line is for 1,000 examples), ``curve`` is the
+    fitted error at each round [rounds], ``forecast`` pairs numbers of examples with the errors to be measured there,
+    ``targets`` errors with the examples for them."""
 
     choice: Choice
-    scale: Estimate
-    shape: Estimate
+    start: Estimate | None
+    scale: Estimate | None
+    shape: Estimate | None
     next_gain: Estimate
     curve: tuple[Estimate, ...]
     forecast: tuple[tuple[float, Estimate], ...]
@@ -48,9 +52,8 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Returns:
-    """All that is said of one arm on one test set; gains and errors [rounds]. ``fitted`` is None with too few."""
+    """All that is said of one arm on one test set; gains [rounds]. ``fitted`` is None with too few."""
 
-    errors: tuple[Estimate, ...]
     gains: tuple[Estimate, ...]
     hourly_gains: tuple[Estimate, ...]
     floor: Estimate
@@ -61,7 +64,6 @@ class Returns:
         """What ``dataclasses.asdict`` made plain, JSON's lists for tuples included."""
         fitted = plain["fitted"]
         return cls(
-            errors=_estimates(plain["errors"]),
             gains=_estimates(plain["gains"]),
             hourly_gains=_estimates(plain["hourly_gains"]),
             floor=Estimate(**plain["floor"]),
@@ -69,8 +71,7 @@ class Returns:
             if fitted is None
             else Fitted(
                 choice=Choice(**fitted["choice"]),
-                scale=Estimate(**fitted["scale"]),
-                shape=Estimate(**fitted["shape"]),
+                **{name: fitted[name] and Estimate(**fitted[name]) for name in ("start", "scale", "shape")},
                 next_gain=Estimate(**fitted["next_gain"]),
                 curve=_estimates(fitted["curve"]),
                 forecast=_pairs(fitted["forecast"]),
@@ -89,9 +90,17 @@ def _pairs(plain: Iterable[tuple[float, Mapping[str, Any]]]) -> tuple[tuple[floa
 
 
 def returns_of(
-    n: Floats, errors: Floats, draws: Floats, hours: Floats, targets: Sequence[float], seed: int, ahead: int = AHEAD
+    n: Floats,
+    errors: Floats,
+    draws: Floats,
+    hours: Floats,
+    targets: Sequence[float],
+    seed: int,
+    ahead: int = AHEAD,
+    per: float = 100,
 ) -> Returns:
     """Returns of one arm: ``n`` examples, ``errors`` and ``hours`` [rounds], ``draws`` [draws, rounds] of errors.
+    Gains are for ``per`` examples.
 
     Scatter about the curve beyond what the draws explain is added to them first. Raises ValueError where n does not
     grow from round to round or anything but ``hours`` is not finite.
@@ -108,22 +117,22 @@ def returns_of(
     fitted = None
     if choice is not None:
         coming = n[-1] + float(np.median(np.diff(n))) * np.arange(1, ahead + 1)
-        point, refits = found.fit(choice.family), found.refit(choice.family)
+        agreeing = candidates(found, choice.family)
+        point, refits = agreeing[0].point, agreeing[0].refits
+        curve, drawn = np.clip(point.at(n)[0], 0, 1), np.clip(refits.at(n), 0, 1)
         fitted = Fitted(
             choice=choice,
-            scale=_parameter(point, point.scale, refits.scale, len(n)),
-            shape=_parameter(point, point.shape, refits.shape, len(n)),
-            next_gain=next_gain(found, choice.family),
-            curve=tuple(_percentiles(point.at(n)[0], refits.at(n), len(n), _BY_REFITS)),
-            forecast=tuple(zip(coming.tolist(), forecast(found, choice.family, coming, random), strict=True)),
+            **_parameters(point, refits, len(n)),
+            next_gain=next_gain(found, agreeing, per),
+            curve=tuple(_percentiles(curve, drawn, len(n), _BY_REFITS)),
+            forecast=tuple(zip(coming.tolist(), forecast(found, agreeing, coming, random), strict=True)),
             back_test=tuple(back_test(n, errors, draws, held_out, random, ahead)),
-            targets=tuple((error, _reach(error, point, refits, n, floor)) for error in targets),
+            targets=tuple((error, examples_to_reach(error, agreeing, n, floor.low or 0.0)) for error in targets),
         )
     # Scatter about the curve says nothing of what other test rows would have shown.
     moved = found.draws if np.ptp(draws, axis=0).any() else draws
     return Returns(
-        errors=tuple(_percentiles(errors, found.draws, len(n), "percentile bootstrap over contexts and seeds")),
-        gains=tuple(gains(n, errors, moved, _PER)),
+        gains=tuple(gains(n, errors, moved, per)),
         hourly_gains=tuple(gains(hours, errors, moved, 1.0, "hours")),
         floor=floor,
         fitted=fitted,
@@ -152,23 +161,45 @@ def floor_of(found: Evidence, choice: Choice | None) -> Estimate:
     return Estimate(rounds, value, floor.low, floor.high, _BY_PROFILE, "; ".join(limits))
 
 
-def next_gain(found: Evidence, family: str) -> Estimate:
-    """How fast the fitted curve falls after the last round, in errors for every 100 examples."""
-    last = found.n[-1:]
-    gain, drawn = found.fit(family).gain(last)[0] * _PER, found.refit(family).gain(last) * _PER
-    return _percentiles(gain, drawn, len(found.n), _BY_REFITS)[0]
+def next_gain(found: Evidence, agreeing: Sequence[Candidate], per: float) -> Estimate:
+    """By how much the first of ``agreeing`` falls over the next ``per`` examples; the interval holds the percentile
+    intervals of all, as far as errors are left. Missing with too few rounds and where no change was chosen."""
+    rounds = len(found.n)
+    if rounds < FEWEST_FOR_CURVES:
+        return missing(rounds, TOO_FEW)
+    if agreeing[0].family == "constant":
+        return untold(rounds, "no change predicts later rounds as well as any curve, and has no gain")
+    left = float(found.errors[-1])
+    if left == 0:
+        return untold(rounds, "no errors are left to gain")
+    drawn = [_fall(item.refits, found.n[-1], per) for item in agreeing]
+    value = float(_fall(agreeing[0].point, found.n[-1], per)[0])
+    ends = np.quantile(drawn, [0.025, 0.975], axis=1)
+    low, high = min(float(ends[0].min()), value), max(float(ends[1].max()), value)
+    if high - low < ROUNDING:
+        return untold(rounds, UNMOVED)
+    return Estimate(rounds, value, low, max(value, min(high, left)), _BY_ALL)
 
 
-def _reach(error: float, point: Fits, refits: Fits, n: Floats, floor: Estimate) -> Estimate:
-    if point.family not in CURVES:
-        return untold(len(n), "data cannot tell: a straight line predicts later rounds as well as any curve")
-    return examples_to_reach(error, point, refits, n, floor.low or 0.0)
+def _fall(fits: Fits, last: float, per: float) -> Floats:
+    """By how much each fit falls over ``per`` examples after ``last``, errors held to 0 … 1: [draws]."""
+    before, after = np.clip(fits.at(np.array([last, last + per])), 0, 1).T
+    return np.asarray(before - after)
 
 
-def _parameter(point: Fits, value: Floats, drawn: Floats, rounds: int) -> Estimate:
-    if point.family not in CURVES:
-        return untold(rounds, "no curve was chosen")
-    return _percentiles(value, drawn[:, None], rounds, _BY_REFITS)[0]
+def _parameters(point: Fits, refits: Fits, rounds: int) -> dict[str, Estimate | None]:
+    """The parameters that the family's formula has."""
+    curved, line = point.family in CURVES, point.family == "linear"
+    factor = _LINE_PER if line else 1.0
+
+    def told(value: Floats, drawn: Floats) -> Estimate:
+        return _percentiles(value, drawn[:, None], rounds, _BY_REFITS)[0]
+
+    return {
+        "start": None if curved else told(point.floor, refits.floor),
+        "scale": told(factor * point.scale, factor * refits.scale) if curved or line else None,
+        "shape": told(point.shape, refits.shape) if curved else None,
+    }
 
 
 def _percentiles(values: Floats, drawn: Floats, n: int, method: str) -> list[Estimate]:

@@ -23,9 +23,10 @@ from collection.analytics.study import Study
 
 _CODE = 3
 _ACCURACY_STEP, _TARGETS = 5, 3
+_PER = (100, 50, 20, 10, 5, 2, 1)
 _FORMULAS = {
-    "constant": "a",
-    "linear": "c + a·n",
+    "constant": "c",
+    "linear": "c + a·n/1000",
     "power": "floor + a·n^-b",
     "exponential": "floor + a·exp(-n/b)",
 }
@@ -38,6 +39,7 @@ class _Told:
     tested: Tested
     series: Series
     returns: Returns
+    per: int
 
     @property
     def where(self) -> str:
@@ -51,18 +53,16 @@ class _Told:
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """Whether more examples still help, and where errors would end, per arm and test set."""
-    told: list[_Told] = []
     known, limits = tested_sets(study)
     limits.extend(filter(None, (tested.warning for tested in known)))
-    for tested in known:
-        found = series_of(study, tested, options.draws, options.seed)
-        if not found:
-            limits.append(f"No trained version was scored on {tested.name} yet.")
-        for series in found:
-            if not (np.diff(series.n) > 0).all():
-                limits.append(f"{series.arm} on {tested.name}: two rounds were trained on equally many examples.")
-                continue
-            told.append(_Told(tested, series, _returns(series, tested, options, parts)))
+    found = {tested.slug: series_of(study, tested, options.draws, options.seed) for tested in known}
+    limits += [f"No trained version was scored on {tested.name} yet." for tested in known if not found[tested.slug]]
+    per = _per([series for each in found.values() for series in each])
+    told = [
+        _Told(tested, series, _returns(series, tested, options, parts, per), per)
+        for tested in known
+        for series in found[tested.slug]
+    ]
     if not len(study.test_items):
         limits.append("There is no test set with rows, and without one errors are not known.")
     limits.extend(_limits(told))
@@ -77,17 +77,28 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     )
 
 
-def _returns(series: Series, tested: Tested, options: Options, parts: Parts) -> Returns:
+def _returns(series: Series, tested: Tested, options: Options, parts: Parts, per: int) -> Returns:
     targets = _targets(float(series.errors[-1]))
-    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets)
+    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets, per)
     name = f"returns-{tested.slug}-{series.arm}"
 
     def compute() -> dict[str, Any]:
         return dataclasses.asdict(
-            returns_of(series.n, series.errors, series.draws, series.hours, targets, options.seed)
+            returns_of(series.n, series.errors, series.draws, series.hours, targets, options.seed, per=per)
         )
 
     return Returns.from_plain(parts(name, key, compute))
+
+
+def _per(series: Sequence[Series]) -> int:
+    """For how many examples gains are given: 100, or fewer where a round of some arm, by the median, has fewer. What so
+    many bring has been seen, so that it is no more than there was to gain."""
+    steps = [float(np.median(np.diff(each.n, prepend=0.0))) for each in series]
+    return next((per for per in _PER if per <= min(steps, default=0.0)), _PER[-1])
+
+
+def _examples(count: int) -> str:
+    return f"{count} example{'s' if count > 1 else ''}"
 
 
 def _targets(error: float) -> list[float]:
@@ -116,8 +127,12 @@ def _gain(item: _Told) -> str:
     if last.low is None or last.high is None or last.value is None:
         return f"{item.where}: we cannot tell what more examples bring ({_why(last)})."
     if last.low > 0:
+        helped = f"{item.where}: examples still helped at the end"
+        left = float(item.series.errors[-1])
+        if last.high > left:
+            return f"{helped}, but not for long at that rate: {left:.1%} of the test rows are left to gain."
         gain = f"{last.value:.2%} of the test rows ({last.low:.2%} to {last.high:.2%})"
-        return f"{item.where}: examples still helped at the end; the latest rounds' gain for 100 of them was {gain}."
+        return f"{helped}; the latest rounds' gain for {_examples(item.per)} was {gain}."
     if last.high < 0:
         return f"{item.where}: errors grew over the latest rounds."
     since = "in any round" if clear is None else f"after round {item.series.rounds[clear]}"
@@ -135,6 +150,11 @@ def _limits(told: Sequence[_Told]) -> list[str]:
     ]
     for item in told:
         where = f"{item.series.arm} on {item.tested.name}"
+        if item.series.left_out:
+            rounds = ", ".join(map(str, item.series.left_out))
+            limits.append(
+                f"{where}: of rounds trained on equally many examples the last stands for all; left out: {rounds}."
+            )
         if item.series.single:
             limits.append(
                 f"{where}: rounds with one training seed; intervals rest on test rows and scatter about the curve."
@@ -148,6 +168,7 @@ def _limits(told: Sequence[_Told]) -> list[str]:
 
 
 def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
+    many = _examples(told[0].per)
     fitted = [(item, item.returns.fitted) for item in told if item.returns.fitted is not None]
     return (
         Table(
@@ -158,14 +179,18 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
                 Column("curve", "Curve"),
                 Column("formula", "Error after n examples"),
                 Column("floor", "Floor", "share"),
+                Column("start", "c", "share"),
                 Column("scale", "a"),
                 Column("shape", "b"),
-                Column("next_gain", "Fewer errors for the next 100 examples, by the curve", "share"),
+                Column("next_gain", f"Fewer errors for the next {many}, by the curve", "share"),
             ),
             tuple(_fit_row(item) for item in told),
             "Weighted least squares; the curve is chosen by predicting later rounds from earlier ones (Tashman 2000). "
             "Floor: every floor under either curve that a likelihood ratio, its null simulated, does not reject.",
-            ("The floor's interval allows for either curve; the other intervals are about the chosen one.",),
+            (
+                "Intervals of the floor and of the next gain hold all curves that agree with the errors; those of a, b "
+                "and c are about the chosen one.",
+            ),
         ),
         Table(
             "returns-held-out",
@@ -191,7 +216,7 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
                 *_BOTH,
                 Column("round", "Round"),
                 Column("examples", "Examples", "examples"),
-                Column("gain", "Fewer errors for 100 examples", "share"),
+                Column("gain", f"Fewer errors for {many}", "share"),
                 Column("hourly_gain", "Fewer errors for an hour of work", "share"),
             ),
             tuple(
@@ -215,8 +240,9 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
                 Column("forecast", "Forecast", "share"),
             ),
             tuple(row for item in told for row in _error_rows(item)),
-            "Errors and curve: percentile bootstrap over contexts and training seeds. Forecast: of what will be "
-            "measured on the same test rows, from fits to redrawn rounds and the scatter of a new one.",
+            "Errors: as in the learning curves. Curve: percentile bootstrap over contexts and training seeds. "
+            "Forecast: of what will be measured on the same test rows, from fits to redrawn rounds and the scatter of "
+            "a new one, under every curve that a likelihood ratio, its null simulated, does not reject at 1%.",
         ),
         Table(
             "returns-back-test",
@@ -239,7 +265,7 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
                 for item, made in fitted
                 for error, needed in made.targets
             ),
-            "The chosen curve, solved for n; percentile bootstrap of its fits.",
+            "The chosen curve, solved for n; percentile bootstrap of the fits of all curves that agree.",
         ),
     )
 
@@ -251,13 +277,14 @@ def _fit_row(item: _Told) -> Mapping[str, Cell]:
         return (
             item.row
             | {"curve": "", "formula": "", "floor": item.returns.floor}
-            | dict.fromkeys(("scale", "shape", "next_gain"), none)
+            | dict.fromkeys(("start", "scale", "shape", "next_gain"), none)
         )
     family = made.choice.family
     return item.row | {
         "curve": FAMILIES[family],
         "formula": _FORMULAS[family],
         "floor": item.returns.floor,
+        "start": made.start,
         "scale": made.scale,
         "shape": made.shape,
         "next_gain": made.next_gain,
@@ -269,7 +296,7 @@ def _error_rows(item: _Told) -> list[Mapping[str, Cell]]:
     curve: Sequence[Estimate | None] = made.curve if made is not None else [None] * len(item.series.n)
     rows: list[Mapping[str, Cell]] = [
         item.row | {"examples": float(count), "error": error, "fitted": fitted, "forecast": None}
-        for count, error, fitted in zip(item.series.n, item.returns.errors, curve, strict=True)
+        for count, error, fitted in zip(item.series.n, item.series.measured, curve, strict=True)
     ]
     if made is not None:
         rows += [
@@ -284,6 +311,7 @@ def _error_rows(item: _Told) -> list[Mapping[str, Cell]]:
 
 def _charts(told: Sequence[_Told], arms: Sequence[str]) -> list[Chart]:
     series = charts.by_series("arm", "Arm", arms)
+    many = _examples(told[0].per) if told else ""
     found = []
     for slug, name in dict.fromkeys((item.tested.slug, item.tested.name) for item in told):
         errors = charts.fitted(
@@ -295,7 +323,7 @@ def _charts(told: Sequence[_Told], arms: Sequence[str]) -> list[Chart]:
         )
         gains = charts.lines(
             charts.axis("round", "Round"),
-            charts.axis("gain", "Fewer errors for 100 more examples", share=True, axis={"format": ".1%"}),
+            charts.axis("gain", f"Fewer errors for {many}", share=True, axis={"format": ".1%"}),
             series,
         )
         gains["layer"].append(charts.level(0))
@@ -311,7 +339,7 @@ def _charts(told: Sequence[_Told], arms: Sequence[str]) -> list[Chart]:
             ),
             Chart(
                 f"returns-gains-{slug}",
-                f"What 100 more examples brought: {name}",
+                f"What {many} brought: {name}",
                 f"Gain by round {about}, with 95% bands. Where a band includes the dashed line at zero, we cannot tell "
                 "whether more examples still helped.",
                 "returns-gains",

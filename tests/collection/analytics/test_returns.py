@@ -12,17 +12,19 @@ from scipy.stats import linregress
 
 from benchmarks.coverage_cases.returns import CASES
 from collection.analytics import scores
-from collection.analytics.fits import fit
-from collection.analytics.forecasts import examples_to_reach, within
+from collection.analytics.candidates import Candidate, candidates
+from collection.analytics.fits import Evidence, fit
+from collection.analytics.forecasts import back_test, examples_to_reach, forecast, within
 from collection.analytics.gains import gains, last_clear
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import afresh
 from collection.analytics.resampling import drawn_errors
-from collection.analytics.returns import returns_of
+from collection.analytics.returns import next_gain, returns_of
 from collection.analytics.returns_section import section
 from collection.analytics.sections import Cell, Options, Section
 from collection.analytics.series import series_of
 from collection.analytics.study import Study, table
+from collection.analytics.two_way import level
 from tests.collection.analytics.studies_returns import ARMS, CURVES, curved_study
 
 QUICK = Options(draws=200)
@@ -80,7 +82,7 @@ def test_hours_that_are_not_known_give_no_gain() -> None:
     assert "hours are not known" in found[0].limit
 
 
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+@pytest.mark.parametrize("scale", [10.0, 1e6])
 def test_amounts_that_differ_by_rounding_alone_give_no_gain(scale: float) -> None:
     random = np.random.default_rng(1)
     spent = scale * np.array([0.3, 0.1 + 0.2, 0.3, 0.6])
@@ -95,14 +97,103 @@ def test_examples_for_an_error_are_given_only_where_all_of_the_interval_gets_the
     errors = 0.1 + 4 * N**-0.5
     random = np.random.default_rng(1)
     point, even = fit("power", N, errors[None], np.ones(12)), np.ones(12)
-    precise = fit("power", N, errors + random.normal(0, 1e-4, (300, 12)), even)
-    found = examples_to_reach(0.14, point, precise, N, 0.0)
+    precise = Candidate(point, fit("power", N, errors + random.normal(0, 1e-4, (300, 12)), even))
+    found = examples_to_reach(0.14, [precise], N, 0.0)
     assert found.value == pytest.approx(10_000, rel=0.01)
     assert within(found, 10_000)
-    assert "fitted floor (10.0% errors) is above" in examples_to_reach(0.05, point, precise, N, 0.0).limit
-    assert "every floor" in examples_to_reach(0.05, point, precise, N, 0.08).limit
-    rough = fit("power", N, errors + random.normal(0, 0.02, (300, 12)), even)
-    assert "cannot tell" in examples_to_reach(0.11, point, rough, N, 0.0).limit
+    assert "fitted floor (10.0% errors) is above" in examples_to_reach(0.05, [precise], N, 0.0).limit
+    assert "every floor" in examples_to_reach(0.05, [precise], N, 0.08).limit
+    rough = Candidate(point, fit("power", N, errors + random.normal(0, 0.02, (300, 12)), even))
+    assert "cannot tell" in examples_to_reach(0.11, [rough], N, 0.0).limit
+    flat = Candidate(fit("constant", N, errors[None], even), fit("constant", N, np.tile(errors, (300, 1)), even))
+    assert "another that agrees (no change)" in examples_to_reach(0.14, [precise, flat], N, 0.0).limit
+    assert "takes 6 rounds" in examples_to_reach(0.14, [precise], N[:5], 0.0).limit
+
+
+def noisy(errors: np.ndarray, spread: float, rounds: int = 12) -> tuple[Evidence, np.random.Generator]:
+    """Evidence of those errors, scattered."""
+    random = np.random.default_rng(4)
+    measured = errors[:rounds] + random.normal(0, spread, rounds)
+    return Evidence.of(N[:rounds], measured, measured + random.normal(0, spread, (300, rounds)), random), random
+
+
+def test_a_family_that_the_errors_reject_is_no_candidate_and_one_that_agrees_is() -> None:
+    bent, _ = noisy(0.1 + 4 * N**-0.5, 0.0005)
+    assert [item.family for item in candidates(bent, "power")] == ["power"]
+    flat, _ = noisy(np.full(12, 0.2), 0.01)
+    assert [item.family for item in candidates(flat, "constant")] == ["constant", "linear", "power", "exponential"]
+    short, _ = noisy(np.full(12, 0.2), 0.01, rounds=5)
+    assert [item.family for item in candidates(short, "linear")] == ["linear"]
+
+
+def test_forecasts_and_the_next_gain_hold_every_family_that_agrees() -> None:
+    found, random = noisy(0.3 - 1e-5 * N, 0.005, rounds=6)
+    agreeing = candidates(found, "linear")
+    assert len(agreeing) > 1
+    for alone in agreeing:
+        own = forecast(found, [alone], N[6:7] * 2, random)[0]
+        both = forecast(found, agreeing, N[6:7] * 2, random)[0]
+        assert own.low is not None
+        assert own.high is not None
+        assert both.low is not None
+        assert both.high is not None
+        assert both.low <= own.low + 0.002
+        assert both.high >= own.high - 0.002
+    one, all_ = next_gain(found, agreeing[:1], 100), next_gain(found, agreeing, 100)
+    assert one.value == all_.value
+    assert one.low is not None
+    assert all_.low is not None
+    assert all_.low < one.low
+
+
+def test_below_six_rounds_nothing_is_said_of_what_comes() -> None:
+    made = section(curved_study(rounds=5), QUICK, afresh)
+    said = [row["forecast"] for row in rows(made, "returns-errors") if row["forecast"] is not None]
+    said += [row["needed"] for row in rows(made, "returns-targets")]
+    said += [row["next_gain"] for row in rows(made, "returns-fits")]
+    assert len(said) > 15
+    for figure in said:
+        assert isinstance(figure, Estimate)
+        assert (figure.value, figure.limit) == (None, "not enough data: to look ahead takes 6 rounds")
+
+
+def test_a_straight_line_that_leaves_the_errors_that_can_be_forecasts_nothing() -> None:
+    found, random = noisy(0.3 - 4e-5 * N, 0.002)
+    near, far = forecast(found, candidates(found, "linear"), np.array([6500.0, 9000.0]), random)
+    assert near.value == pytest.approx(0.04, abs=0.01)
+    assert far.value is None
+    assert "leaves 0% to 100%" in far.limit
+
+
+def test_what_does_not_move_forecasts_nothing() -> None:
+    random = np.random.default_rng(1)
+    found = Evidence.of(N, np.full(12, 0.2), np.full((50, 12), 0.2), random)
+    told = forecast(found, candidates(found, "constant"), np.array([9000.0]), random)[0]
+    assert told.value is None
+    assert "every draw gave the same" in told.limit
+
+
+def test_no_change_has_no_gain_and_says_so() -> None:
+    found, _ = noisy(np.full(12, 0.2), 0.01)
+    told = next_gain(found, candidates(found, "constant"), 100)
+    assert told.value is None
+    assert "no change" in told.limit
+    assert "every draw" not in told.limit
+
+
+def test_the_next_gain_is_no_more_than_the_errors_that_are_left() -> None:
+    found, _ = noisy(0.3 - 4.9e-5 * N, 0.001)
+    told = next_gain(found, candidates(found, "linear"), 1000)
+    assert told.value == pytest.approx(0.006, abs=0.002)
+    assert told.high == pytest.approx(found.errors[-1])
+
+
+def test_a_back_test_of_few_forecasts_gives_no_share() -> None:
+    found, random = noisy(0.1 + 4 * N**-0.5, 0.002)
+    told = back_test(found.n, found.errors, found.draws, found.held_out(), random)
+    assert [item.n for item in told] == [6, 5, 4, 3, 2]
+    assert [item.value is None for item in told] == [False, False, True, True, True]
+    assert "a share takes 5 forecasts, and 4 could be made" in told[2].limit
 
 
 def test_draws_have_the_variance_of_contexts_and_seeds() -> None:
@@ -199,13 +290,75 @@ def test_poor_data_give_figures_with_limits_and_never_a_number_that_is_none(name
             assert figure.low <= figure.value <= figure.high
 
 
-def test_rounds_trained_on_equally_many_examples_are_told_of() -> None:
+def test_of_rounds_trained_on_equally_many_examples_the_last_stands_for_all() -> None:
     study = curved_study(rounds=6)
-    versions = study.versions.assign(rows=100)
+    stalled = study.versions["round"].between(2, 3) & (study.versions["arm"] == "static")
+    versions = study.versions.assign(rows=study.versions["rows"].mask(stalled, 400))
     made = section(dataclasses.replace(study, versions=versions), QUICK, afresh)
-    assert any("equally many" in limit for limit in made.limits)
+    told = [limit for limit in made.limits if "equally many" in limit]
+    assert told == [
+        "static on Expert: of rounds trained on equally many examples the last stands for all; left out: 2, 3."
+    ]
+    gained = [(row["round"], row["examples"]) for row in rows(made, "returns-gains") if row["arm"] == "static"]
+    assert gained == [(1, 100), (4, 400), (5, 500), (6, 600)]
+    assert len([row for row in rows(made, "returns-gains") if row["arm"] == "dynamic"]) == 6
     with pytest.raises(ValueError, match="grow"):
         returns_of(np.array([1.0, 1.0]), np.zeros(2), np.zeros((5, 2)), np.zeros(2), [], 0)
+
+
+def test_errors_are_those_of_the_learning_curves_and_fitted_errors_can_be() -> None:
+    study = curved_study(rounds=8, rows=80, contexts=10, wrong=lambda arm, number: max(0.0, 0.3 - 0.05 * number))
+    made, tested = section(study, QUICK, afresh), scores.tested_sets(study)[0][0]
+    measured = [row["error"] for row in rows(made, "returns-errors") if row["error"] is not None]
+    assert measured == [level(tested.errors, at) for at in range(len(tested.trained))]
+    for row in rows(made, "returns-errors"):
+        for figure in row.values():
+            if isinstance(figure, Estimate) and figure.low is not None and figure.high is not None:
+                assert 0 <= figure.low <= figure.high <= 1
+
+
+@pytest.mark.parametrize(("quota", "per"), [(1, "1 example"), (20, "20 examples"), (450, "100 examples")])
+def test_gains_are_for_no_more_examples_than_a_round_holds(quota: int, per: str) -> None:
+    study = curved_study(rounds=6, quota=quota, wrong=lambda arm, number: 0.6 - 0.08 * number)
+    made = section(study, QUICK, afresh)
+    titles = [column.title for each in made.tables for column in each.columns if "gain" in column.name]
+    assert titles[:2] == [f"Fewer errors for the next {per}, by the curve", f"Fewer errors for {per}"]
+    helped = [sentence for sentence in made.findings if "still helped at the end" in sentence]
+    assert helped
+    assert all(f"gain for {per} was " in sentence for sentence in helped)
+    for row in rows(made, "returns-gains"):
+        assert isinstance(row["gain"], Estimate)
+        assert row["gain"].value is None or row["gain"].value <= 0.12
+
+
+def test_a_gain_that_would_exceed_the_errors_left_is_not_told_as_one() -> None:
+    study = curved_study(rounds=6, wrong=lambda arm, number: 0.62 - 0.1 * number)
+    made = section(study, QUICK, afresh)
+    assert any("but not for long at that rate" in sentence for sentence in made.findings)
+    assert not any("gain for" in sentence for sentence in made.findings)
+
+
+def test_a_gain_over_less_than_what_it_is_for_is_not_given() -> None:
+    random = np.random.default_rng(1)
+    errors = np.array([0.3, 0.2, 0.1])
+    draws = errors + random.normal(0, 0.01, (100, 3))
+    found = gains(np.array([0.2, 0.4, 1.4]), errors, draws, 1.0, "hours")
+    assert found[1].limit == "not enough data: fewer hours lie between the rounds than the gain is for"
+    assert found[2].value is not None
+
+
+def test_a_curve_s_formula_has_its_parameters() -> None:
+    def told(name: str, errors: np.ndarray) -> dict[str, float | None]:
+        random = np.random.default_rng(2)
+        made = returns_of(N, errors, errors + random.normal(0, 0.001, (200, 12)), N, [], 0).fitted
+        assert made is not None
+        assert made.choice.family == name
+        parameters = {"c": made.start, "a": made.scale, "b": made.shape}
+        return {name: item.value for name, item in parameters.items() if item is not None}
+
+    assert told("linear", 0.3 - 1e-5 * N) == pytest.approx({"c": 0.3, "a": -0.01})
+    assert told("constant", np.full(12, 0.2)) == pytest.approx({"c": 0.2})
+    assert told("power", 0.1 + 4 * N**-0.5) == pytest.approx({"a": 4, "b": 0.5}, rel=0.01)
 
 
 def test_with_one_seed_the_section_says_what_its_intervals_are_about() -> None:
@@ -214,7 +367,7 @@ def test_with_one_seed_the_section_says_what_its_intervals_are_about() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CASES if "20-rounds" in name])
+@pytest.mark.parametrize("name", [name for name in CASES if "20-rounds" in name or "-6-rounds" in name])
 def test_intervals_hold_the_truth(name: str) -> None:
     found = [CASES[name](np.random.default_rng([3, index])) for index in range(30)]
     for figure in found[0].intervals:
