@@ -50,10 +50,12 @@ def saved_so_far(study: Study) -> str:
         return ""
     own, other = (largest.trained[at] for at in reversed(pair))
     places = decimals([100 * found.low, 100 * found.high], 0)
-    low, high = (digits(100 * end, places) for end in (found.low, found.high))
+    low, high = (
+        f"{digits(abs(100 * end), places)}% {'more' if end < 0 else 'fewer'}" for end in (found.low, found.high)
+    )
     return (
-        f"In this study itself that share may be anything from {low}% to {high}% (95% interval; {own.arm} against "
-        f"{other.arm} on {largest.name}, after round {own.round})."
+        f"In this study itself anything from {low} to {high} errors agrees with the data (95% interval; {own.arm} "
+        f"against {other.arm} on {largest.name}, after round {own.round})."
     )
 
 

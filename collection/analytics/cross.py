@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
@@ -15,7 +15,7 @@ from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
-from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_ratios, level, over_kinds
+from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_ratios, over_kinds
 
 _ESTIMATES = ("accuracy", "error", "balanced")
 # Part of every key: to be raised whenever cells are worked out in another way.
@@ -212,7 +212,7 @@ def cells(found: Sequence[Scored], examples: Written, labels: int) -> list[Cell]
 
 def _figures(
     members: Sequence[Ints], rows: Ints, examples: Written, labels: int
-) -> Iterator[tuple[str, Estimate, Estimate]]:
+) -> list[tuple[str, Estimate, Estimate]]:
     """For each of those that were scored on the same rows, having said [versions, rows], what intervals keep together,
     its error and its balanced accuracy."""
     said = np.concatenate(members)
@@ -227,8 +227,7 @@ def _figures(
         kinds,
         lambda clusters: balanced(cluster_sums(recalled, clusters), cluster_sums(of_label, clusters), group),
     )
-    for place in range(len(members)):
-        yield " and ".join(together), level(errors, place), level(recall, place)
+    return [(" and ".join(together), *of_member) for of_member in zip(errors.levels, recall.levels, strict=True)]
 
 
 def _complement(error: Estimate) -> Estimate:
