@@ -30,6 +30,8 @@ FEWEST = 5
 
 # Below this part of the figure's own scale a variance is rounding.
 _NOTHING = 1e-12
+# A hundredth to a hundredfold, on the scale of logarithms: an interval that is wider says nothing.
+_WIDEST = float(np.log(100))
 _UNKNOWN = "the spread between clusters cannot be told: no interval"
 
 
@@ -267,7 +269,10 @@ def _amount_per_event(count: float, total: float, spread: Spread | None, said: W
         return Estimate(round(count), 0.0, None, None, limit="all amounts are zero: no interval")
     if spread is None or spread.variance <= (_NOTHING * spread.value) ** 2:
         return Estimate(round(count), value, None, None, limit=_UNKNOWN)
-    factor = float(np.exp(min(spread.interval(1 / spread.value), 700.0)))
+    half = spread.interval(1 / spread.value)
+    if half > _WIDEST:
+        return Estimate(round(count), value, None, None, limit="a few rows outweigh all others: no interval")
+    factor = float(np.exp(half))
     return Estimate(round(count), value, value / factor, value * factor, said.method, said.limit)
 
 

@@ -164,6 +164,14 @@ def test_a_writer_without_any_event_is_counted_with_what_was_spent() -> None:
     assert found.high is not None
 
 
+def test_an_amount_that_hangs_on_one_text_has_no_interval() -> None:
+    amounts = np.ones(60)
+    amounts[0] = 1e6
+    found = amount_per_event(amounts, np.ones(60), {"writer": np.repeat(np.arange(6), 10), "context": np.arange(60)})
+    assert found.value == pytest.approx(amounts.mean())
+    assert (found.low, found.high, found.limit) == (None, None, "a few rows outweigh all others: no interval")
+
+
 def test_amounts_without_events_or_without_spread_have_limits() -> None:
     codes = np.arange(6).repeat(2)
     assert amount_per_event(np.ones(12), np.zeros(12), {"writer": codes}).value is None
