@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import repeat
 
 import numpy as np
 
@@ -77,8 +76,7 @@ def agreements(
     columns, labels = _columns(counts), counts.shape[1]
     clusters = Clusters.within(groups, count, {"context": contexts})
     totals = clusters.totals(*columns.T)
-    said = clusters.words
-    over_validators: Callable[[Statistic], Iterable[Iterable[Spread | None]]] = _of_these_alone
+    over_validators, validators = None, list[int]()
     if votes is not None:
         text = place[votes.text]
         fewer = counts[text]
@@ -86,21 +84,24 @@ def agreements(
         moved = _columns(fewer) - columns[text]
         cells = clusters.kinds["context"].index[text] * (int(votes.validator.max(initial=0)) + 1) + votes.validator
         ways = [Way.within(groups[text], count, codes) for codes in (votes.validator, cells)]
-        said = [_with_validators(*each) for each in zip(said, ways[0].distinct.tolist(), strict=True)]
-        over_validators = partial(_over_validators, totals, list(moved.T), ways)
+        over_validators, validators = partial(_over_validators, totals, list(moved.T), ways), ways[0].distinct.tolist()
 
-    def spread(statistic: Statistic) -> list[Spread | None]:
+    def spread(statistic: Statistic) -> Iterable[tuple[Spread | None, Words]]:
         over_contexts = clusters.spreads(list(columns.T), 0, statistic)
-        return list(map(crossed, over_contexts, *over_validators(statistic)))
+        if over_validators is None:
+            return zip(over_contexts, clusters.words, strict=True)
+        return map(_over_both, over_contexts, *over_validators(statistic), clusters.words, validators)
 
     def chance_corrected(of_sums: Callable[[Numbers, int], Numbers]) -> list[Estimate]:
         values = of_sums(totals, labels).tolist()
-        return list(map(_chance_corrected, pairs, values, spread(lambda sums: of_sums(sums, labels)), said))
+        found = spread(lambda sums: of_sums(sums, labels))
+        return [_chance_corrected(n, value, *over) for n, value, over in zip(pairs, values, found, strict=True)]
 
     texts, pairs = np.bincount(groups, minlength=count).tolist(), [round(pair) for pair in totals[:, 0].tolist()]
     agreed = totals[:, 1].tolist()
     whole = clusters.totals((columns[:, 1] != 0) & (columns[:, 1] != 1))[:, 0] == 0
-    pairwise = map(share_of, pairs, agreed, whole.tolist(), spread(_pairwise), said)
+    each = zip(pairs, agreed, whole.tolist(), spread(_pairwise), strict=True)
+    pairwise = [share_of(n, total, alike, *over) for n, total, alike, over in each]
     figures = (pairwise, *map(chance_corrected, (_alpha, _kappa, _ac1)))
     return [
         Agreement(text, pair, *found) if pair else Agreement(text, 0, *[_NO_PAIR] * 4)
@@ -119,15 +120,11 @@ def _columns(counts: Numbers) -> Numbers:
     return np.column_stack([paired, at_random, at_random * votes, counts * paired[:, None], shares])
 
 
-def _of_these_alone(statistic: Statistic) -> Iterable[Iterable[None]]:
-    return repeat(None), repeat(None)
-
-
 def _over_validators(
     totals: Numbers, moved: Sequence[Numbers], ways: Sequence[Way], statistic: Statistic
 ) -> list[list[Spread | None]]:
-    """The spreads over validators and over their votes on each context; ``moved`` [columns][votes] is how the sums
-    change without a vote. Of fewer than FEWEST validators there is none."""
+    """The spreads over validators, of fewer than FEWEST of whom there is none, and over their votes on each context.
+    ``moved`` [columns][votes] is how the sums change without a vote."""
     found = []
     for way in ways:
         without = totals[way.of] + way.sums(moved)
@@ -137,12 +134,17 @@ def _over_validators(
     return found
 
 
-def _with_validators(said: Words, validators: int) -> Words:
-    if validators >= FEWEST:
-        by = said.method.replace("clustered by context", "clustered by context and validator")
-        return replace(said, method=by if said.clustered else "clustered by validator (CR2, t)", clustered=True)
-    few = f"fewer than {FEWEST} validators: the interval is about these alone"
-    return replace(said, limit="; ".join(filter(None, (said.limit, few))))
+def _over_both(
+    contexts: Spread | None, validators: Spread | None, cells: Spread | None, said: Words, count: int
+) -> tuple[Spread | None, Words]:
+    """The spread over contexts and ``count`` validators, with what is said of it."""
+    if validators is None:
+        why = f"fewer than {FEWEST} validators" if count < FEWEST else "without one validator there is nothing left"
+        alone = f"{why}: the interval is about these alone"
+        return contexts, replace(said, limit="; ".join(filter(None, (said.limit, alone))))
+    kinds = "context and validator" if said.clustered else "validator"
+    both = replace(said, method=f"clustered by {kinds} (CR2, t)", clustered=True)
+    return crossed(contexts, validators, cells), both
 
 
 _NO_PAIR = missing(0, "no text has two label votes")

@@ -81,9 +81,9 @@ def spreads(totals: Numbers, without: Numbers, sizes: Numbers, of: Codes, statis
 def crossed(one: Spread | None, other: Spread | None, cells: Spread | None) -> Spread | None:
     """The spread over two kinds of clusters that cross: that of both less that of the cells in which both are the same,
     and never below either (Cameron, Gelbach & Miller 2011, "Robust inference with multiway clustering", JBES 29). The
-    degrees of freedom are Satterthwaite's, and not below either."""
+    degrees of freedom are Satterthwaite's, and not below either. None where that over either cannot be told."""
     if one is None or other is None:
-        return one or other
+        return None
     common = 0.0 if cells is None else cells.variance
     variance = max(one.variance + other.variance - common, one.variance, other.variance)
     squares = one.variance**2 / one.df + other.variance**2 / other.df
@@ -122,11 +122,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Words:
-    """What is said of a group's intervals. ``clustered``: whether they take rows of one cluster as alike at all."""
+    """What is said of a group's intervals. ``clustered``: whether they take rows of one cluster as alike at all;
+    ``rows``: what the rows are."""
 
     method: str
     limit: str
     clustered: bool
+    rows: str
 
 
 @dataclass(frozen=True)
@@ -141,22 +143,24 @@ class Clusters:
     count: int
     kinds: Mapping[str, Way]
     cells: Way | None
+    rows: str
 
     @classmethod
-    def within(cls, groups: Codes, count: int, kinds: Mapping[str, Codes]) -> Clusters:
-        """``kinds``: by the word for what they are, codes [rows] of at least 0 that tell clusters of a group apart."""
+    def within(cls, groups: Codes, count: int, kinds: Mapping[str, Codes], rows: str = "texts") -> Clusters:
+        """``kinds``: by the word for what they are, codes [rows] of at least 0 that tell clusters of a group apart;
+        ``rows`` is the word for what the rows are."""
         groups, codes = groups.astype(np.intp), [each.astype(np.intp) for each in kinds.values()]
         ways = [Way.within(groups, count, each) for each in codes]
         cells = None
         if len(codes) == 2:
             cells = Way.within(groups, count, codes[0] * (int(codes[1].max(initial=0)) + 1) + codes[1])
-        return cls(groups, count, dict(zip(kinds, ways, strict=True)), cells)
+        return cls(groups, count, dict(zip(kinds, ways, strict=True)), cells, rows)
 
     @classmethod
     def single(cls, kinds: Mapping[str, Codes]) -> Clusters:
         """One group of all rows."""
-        rows = len(next(iter(kinds.values())))
-        return cls.within(np.zeros(rows, dtype=np.intp), 1, kinds)
+        count = len(next(iter(kinds.values())))
+        return cls.within(np.zeros(count, dtype=np.intp), 1, kinds)
 
     def totals(self, *columns: Numbers) -> Numbers:
         """Sums [groups, columns] of row columns."""
@@ -186,7 +190,7 @@ class Clusters:
     def words(self) -> list[Words]:
         """What is said of each group's intervals."""
         counts = zip(*(way.distinct.tolist() for way in self.kinds.values()), strict=True)
-        return [words(dict(zip(self.kinds, each, strict=True))) for each in counts]
+        return [_words(dict(zip(self.kinds, each, strict=True)), self.rows) for each in counts]
 
     def shares(self, hits: Numbers) -> list[Estimate]:
         """The mean of ``hits`` (0 to 1, one a row) of each group, as :func:`share` has it."""
@@ -203,14 +207,15 @@ class Clusters:
         return [_amount_per_event(*figures) for figures in zip(counts, totals, found, self.words, strict=True)]
 
 
-def words(distinct: Mapping[str, int]) -> Words:
+def _words(distinct: Mapping[str, int], rows: str) -> Words:
     """What is said of an interval, from how many clusters of each kind there are."""
     enough = [kind for kind, count in distinct.items() if count >= FEWEST]
     few = " or ".join(f"{kind}s" for kind in distinct if kind not in enough)
     if not enough:
-        return Words("CR2, t", f"fewer than {FEWEST} {few}: the interval takes texts as independent", clustered=False)
+        limit = f"fewer than {FEWEST} {few}: the interval takes {rows} as independent"
+        return Words("CR2, t", limit, clustered=False, rows=rows)
     limit = f"fewer than {FEWEST} {few}: the interval is about these alone" if few else ""
-    return Words(f"clustered by {' and '.join(enough)} (CR2, t)", limit, clustered=True)
+    return Words(f"clustered by {' and '.join(enough)} (CR2, t)", limit, clustered=True, rows=rows)
 
 
 def share(hits: Numbers, kinds: Mapping[str, Codes]) -> Estimate:
@@ -234,7 +239,7 @@ def share_of(n: int, total: float, whole: bool, spread: Spread | None, said: Wor
             return Estimate(n, plain.value, plain.low, plain.high, plain.method, said.limit)
         if spread is not None and spread.variance > _NOTHING:
             return _widened_wilson(n, spread, said.method.replace("t)", "Wilson)"), said.limit)
-    why = "the spread between clusters cannot be told: the interval takes texts as independent"
+    why = f"the spread between clusters cannot be told: the interval takes {said.rows} as independent"
     return Estimate(n, total / n, plain.low, plain.high, plain.method, why)
 
 

@@ -301,10 +301,13 @@ def _limits(study: Study, texts: pd.DataFrame) -> Iterator[str]:
             yield f"The {what} of {unknown:,} texts is not known; totals that they belong to are not given."
     if texts["cost"].isna().any():
         yield f"The cost of {int(texts['cost'].isna().sum()):,} texts is not known; totals with them are not given."
-    writers = texts.groupby(["arm", "round"])["writer"].nunique()
-    few = int((writers < FEWEST).sum())
-    if few:
+    few = texts.groupby(["arm", "round"])[["writer", "context"]].nunique() < FEWEST
+    independent, alone = int(few.all(axis=1).sum()), int((few.sum(axis=1) == 1).sum())
+    if independent:
         yield (
-            f"{few} of {len(writers)} rounds had fewer than {FEWEST} writers: their intervals take texts as "
-            "independent, which may make them too narrow."
+            f"{independent} of {len(few)} rounds had fewer than {FEWEST} writers and contexts: their intervals take "
+            "texts as independent, which may make them too narrow."
         )
+    if alone:
+        which = f"fewer than {FEWEST} writers, or contexts"
+        yield f"{alone} of {len(few)} rounds had {which}: their intervals are about these alone."

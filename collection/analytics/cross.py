@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collection.analytics.metrics import Estimate, missing
-from collection.analytics.parts import Parts, digest
+from collection.analytics.parts import Parts, digest, shared
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
 from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_ratios, over_kinds
@@ -88,18 +87,10 @@ def written(study: Study) -> Written:
     )
 
 
+@shared
 def crossed(study: Study, parts: Parts) -> list[Cell]:
     """All cells of a study, for all sections that show any of them. Those that a round brought, with its versions or
     its examples, are a part."""
-    if study not in _known:
-        _known[study] = _crossed(study, parts)
-    return _known[study]
-
-
-_known: WeakKeyDictionary[Study, list[Cell]] = WeakKeyDictionary()
-
-
-def _crossed(study: Study, parts: Parts) -> list[Cell]:
     examples, found = written(study), scored(study)
     made: dict[int, Cell] = {}
     since: dict[int, list[int]] = {}

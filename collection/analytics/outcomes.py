@@ -120,7 +120,7 @@ def places(study: Study, texts: pd.DataFrame, attempts: pd.DataFrame, *, by_roun
     rounds = 1 + max(rows["round"].to_numpy().max(initial=0) for rows in (texts, attempts))
 
     def cell(rows: pd.DataFrame) -> Codes:
-        arm = pd.Categorical(rows["arm"], categories=arms).codes.astype(np.intp)
+        arm = pd.Index(arms).get_indexer(rows["arm"])
         return np.asarray(arm * rounds + (rows["round"].to_numpy() if by_round else 0))
 
     found = np.unique(cell(texts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,18 +27,19 @@ def afresh(name: str, key: str, compute: Callable[[], Any]) -> Any:
     return compute()
 
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def shared(make: Callable[[Study], T]) -> Callable[[Study], T]:
-    """``make``, done once for each study as long as that lives, for all sections that need it. Nobody may change what
-    it gives."""
+def shared(make: Callable[Concatenate[Study, P], T]) -> Callable[Concatenate[Study, P], T]:
+    """``make``, done once for each study as long as that lives, for all sections that need it, with what else the first
+    of them gives. Nobody may change what it gives."""
     known: WeakKeyDictionary[Study, T] = WeakKeyDictionary()
 
     @wraps(make)
-    def of(study: Study) -> T:
+    def of(study: Study, /, *args: P.args, **kwargs: P.kwargs) -> T:
         if study not in known:
-            known[study] = make(study)
+            known[study] = make(study, *args, **kwargs)
         return known[study]
 
     return of

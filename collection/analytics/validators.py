@@ -89,8 +89,8 @@ def _votes(study: Study) -> pd.DataFrame:
     examples = study.examples.set_index("key")
     votes = study.votes[["example", "arm", "round", "validator", "seconds"]].copy()
     flagged = study.votes["flagged"].fillna(False).to_numpy(dtype=bool)
-    given = pd.Categorical(study.votes["label"].where(~flagged), categories=list(study.labels))
-    votes["flag"], votes["label"] = flagged.astype(float), given.codes.astype(np.int64)
+    given = pd.Index(study.labels).get_indexer(study.votes["label"].where(~flagged))
+    votes["flag"], votes["label"] = flagged.astype(float), given
     votes["text"], votes["person"] = (pd.factorize(votes[name])[0] for name in ("example", "validator"))
     context = votes["example"].map(examples["context"]).fillna("")
     votes["context"] = pd.factorize(context.where(context != "", "\0" + votes["example"].astype(str)))[0]
@@ -145,7 +145,7 @@ def _shares(votes: pd.DataFrame, column: str, groups: Codes, count: int, kinds: 
     values = votes[column].to_numpy()
     known = ~np.isnan(values)
     codes = {kind: votes[_CODES[kind]].to_numpy()[known] for kind in kinds}
-    return Clusters.within(groups[known], count, codes).shares(values[known])
+    return Clusters.within(groups[known], count, codes, "votes").shares(values[known])
 
 
 # What votes are clustered by → the column that has its number.

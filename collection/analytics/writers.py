@@ -180,7 +180,9 @@ def _of_arm(group: Collected, votes: pd.DataFrame) -> list[dict[str, Cell]]:
         return np.bincount(own[texts[list(flags)].to_numpy(dtype=bool).all(axis=1)], minlength=count)
 
     on_own = votes[votes["arm"] == group.arm]
-    voters = Clusters.within(np.searchsorted(found, on_own["writer"]), count, {"text": on_own["text"].to_numpy()})
+    voters = Clusters.within(
+        np.searchsorted(found, on_own["writer"]), count, {"text": on_own["text"].to_numpy()}, "votes"
+    )
     rows: dict[str, Sequence[Cell]] = {
         "writer": texts.drop_duplicates("writer").sort_values("writer")["name"].astype(str).tolist(),
         "arm": [group.arm] * count,

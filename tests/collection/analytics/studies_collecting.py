@@ -163,5 +163,11 @@ def awkward_studies() -> dict[str, Study]:
             usual, examples=usual.examples[(usual.examples["arm"] != "static") | (usual.examples["round"] == 1)]
         ),
         "nothing accepted": dataclasses.replace(usual, examples=usual.examples.assign(state="rejected")),
+        "a label that the task lacks": dataclasses.replace(
+            usual, votes=usual.votes.assign(label=usual.votes["label"].replace("entailment", "maybe"))
+        ),
+        "an arm that the study lacks": dataclasses.replace(
+            usual, arms={name: kind for name, kind in usual.arms.items() if name != "static"}
+        ),
         "no attempts": dataclasses.replace(usual, attempts=table("attempts", [])),
     }

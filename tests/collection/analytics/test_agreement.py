@@ -176,3 +176,25 @@ def test_of_few_validators_an_interval_says_that_it_is_about_them() -> None:
     found, without = agreement(counts, np.arange(60), votes).alpha, agreement(counts, np.arange(60)).alpha
     assert (found.low, found.high) == (without.low, without.high)
     assert found.limit == "fewer than 5 validators: the interval is about these alone"
+
+
+def test_where_one_validator_is_in_every_pair_an_interval_is_about_these_alone() -> None:
+    random = np.random.default_rng(5)
+    label = random.integers(0, 2, (60, 2))
+    counts = np.column_stack([2 - label.sum(axis=1), label.sum(axis=1)]).astype(float)
+    who = np.column_stack([np.zeros(60, dtype=int), random.integers(1, 7, 60)])
+    votes = Votes(np.repeat(np.arange(60), 2), label.ravel(), who.ravel())
+    found, without = agreement(counts, np.arange(60), votes).alpha, agreement(counts, np.arange(60)).alpha
+    assert (found.low, found.high, found.method) == (without.low, without.high, "clustered by context (CR2, t)")
+    assert found.limit == "without one validator there is nothing left: the interval is about these alone"
+
+
+def test_one_pair_tells_nothing_of_the_spread_between_contexts() -> None:
+    counts, votes = _voted(np.full(8, 0.2))
+    alone = np.where(np.arange(180) % 3 == 0, True, votes.text == 0)
+    few = Votes(votes.text[alone], votes.label[alone], votes.validator[alone])
+    left = np.zeros_like(counts)
+    np.add.at(left, (few.text, few.label), 1)
+    found = agreement(left, np.arange(60) % 6, few)
+    assert found.paired == 1
+    assert "cannot be told" in found.pairwise.limit

@@ -107,11 +107,19 @@ def test_with_few_contexts_an_interval_is_about_these_and_says_so() -> None:
     assert "fewer than 5 writers or contexts" in share(hits, {"writer": codes % 2, "context": codes % 3}).limit
 
 
-def test_where_one_kind_of_cluster_cannot_be_told_the_other_stands() -> None:
+def test_where_the_spread_over_one_of_two_kinds_cannot_be_told_there_is_none() -> None:
     spread = Spread(0.5, 0.01, 9.0)
-    assert crossed(spread, None, None) == crossed(None, spread, spread) == spread
-    assert crossed(None, None, None) is None
+    assert crossed(spread, None, None) is crossed(None, spread, spread) is None
     assert crossed(spread, spread, Spread(0.5, 0.019, 90.0)) == Spread(0.5, 0.01, 9.0)
+
+
+def test_a_trend_from_one_writer_to_others_has_no_interval() -> None:
+    random = np.random.default_rng(0)
+    rounds, contexts = np.repeat([1.0, 2.0], 60), np.tile(np.arange(12), 10)
+    writers = np.where(rounds == 1, 0, random.integers(1, 8, 120))
+    found = slope(rounds, (random.random(120) < 0.5).astype(float), {"writer": writers, "context": contexts})
+    assert found.value is not None
+    assert (found.low, found.limit) == (None, "the spread between clusters cannot be told: no interval")
 
 
 @pytest.mark.parametrize("writers", [1, 2, 4])
