@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
-import pandas as pd
 
 from annotators.money import minor_per_unit
 from collection.analytics.charts import axis, by_series, lines, rounds
-from collection.analytics.effort import Effort, efforts
+from collection.analytics.effort import Effort, effort_of_texts, efforts
 from collection.analytics.metrics import Estimate
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent
@@ -27,14 +26,16 @@ _ROUGH = 0.01  # rounds whose arms differ by less than a hundredth in examples a
 
 
 def _unknown(study: Study) -> list[str]:
-    """How many texts and votes of an arm have no time, or no pay, that is known."""
+    """Of how many texts of an arm the time, or the pay, of writing or of votes is not known."""
+    texts = effort_of_texts(study)
+    seconds = texts["writing_seconds"] + texts["voting_seconds"]
     limits = []
-    for column, what, total in (("seconds", "active time", "hours are"), ("cost", "pay", "cost is")):
-        missing = pd.concat([table.loc[table[column].isna(), "arm"] for table in (study.examples, study.votes)])
-        for arm, count in missing.value_counts(sort=False).reindex(list(study.arms)).dropna().items():
+    for taken, what, total in ((seconds, "active time", "hours are"), (texts["cost"], "pay", "cost is")):
+        unknown = texts.loc[taken.isna(), "arm"].value_counts(sort=False)
+        for arm, count in unknown.reindex(list(study.arms)).dropna().items():
             limits.append(
-                f"The {what} of {count:,.0f} texts and votes of {arm} is not known: its {total} not given from the "
-                "first round with such a one on."
+                f"The {what} of {count:,.0f} texts of {arm}, or of votes on them, is not known: its {total} not given "
+                "from the first round with such a one on."
             )
     return limits
 

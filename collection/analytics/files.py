@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from collection.analytics.consistency import faults
 from collection.analytics.study import TABLES, Study, table
 
 STUDY_FILE = "study.json"
+_MOST_ROUNDS = 1_000_000
 _SCALARS = {
     "name": str,
     "slug": str,
@@ -78,6 +79,13 @@ def _scalars(path: Path) -> dict[str, Any]:
             raise StudyFileError(f"{path.name}: {name} must be {_KINDS[kind]}")
     if not all(isinstance(label, str) for label in values["labels"]):
         raise StudyFileError(f"{path.name}: labels must be a list of texts")
+    for name in ("name", "slug", "context_field", "labels", "arms"):
+        try:
+            "".join(values[name]).encode()
+        except UnicodeEncodeError:
+            raise StudyFileError(f"{path.name}: {name} must have no lone surrogates") from None
+    if not 1 <= values["rounds"] <= _MOST_ROUNDS:
+        raise StudyFileError(f"{path.name}: rounds must be from 1 to {_MOST_ROUNDS:,}")
     return {name: values[name] for name in _SCALARS} | {"labels": tuple(values["labels"])}
 
 
@@ -120,6 +128,7 @@ def _row(line: str, name: str, where: str) -> dict[str, Any]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
+    value.encode()  # JSON can hold half of a surrogate pair, which is no character and can be written nowhere.
     return value
 
 
@@ -150,7 +159,7 @@ def _time(value: object) -> datetime:
     found = datetime.fromisoformat(_text(value))
     if found.tzinfo is None:
         raise ValueError
-    return found
+    return found.astimezone(UTC)  # Some times near the ends of the calendar lie beyond them in UTC.
 
 
 def _labels(value: object) -> Any:
@@ -177,11 +186,11 @@ _READ = {
     "keys": _keys,
 }
 _WANTED = {
-    "text": "a text",
+    "text": "a text without lone surrogates",
     "count": "a whole number from 0",
     "number": "a finite number or null",
     "flag": "true, false or null",
-    "time": "a time with its zone, such as 2026-01-31T12:00:00+00:00",
+    "time": "a time with its zone, in the years 1 to 9999, such as 2026-01-31T12:00:00+00:00",
     "labels": "a list of label indices",
     "keys": "a list of keys",
 }

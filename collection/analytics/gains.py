@@ -35,12 +35,16 @@ def gains(spent: Floats, errors: Floats, draws: Floats, per: float, what: str = 
     """How much the error fell for every ``per`` of ``spent`` about each round, with percentile intervals.
 
     ``spent`` and ``errors`` are [rounds], ``draws`` [draws, rounds] of errors; rounds go together within a draw, so
-    what they share (the same test rows) cancels. ``n`` counts the rounds of the window. ``spent`` may be NaN.
+    what they share (the same test rows) cancels. ``n`` counts the rounds of the window. ``spent`` may be NaN from a
+    round on, where it is not known; then there are gains up to there.
     Where no draw differs there is no interval: without width it would make any gain look sure. There is no gain where
     the window spans less than ``per``: it would be more than was ever seen. None is more than all test rows.
     """
-    if not np.isfinite(spent).all():
-        return [missing(0, f"the {what} are not known for every round")] * len(spent)
+    known = np.isfinite(spent)
+    if not known.all():
+        upto = int(known.argmin())
+        rest = [missing(0, f"the {what} up to this round are not known")] * (len(spent) - upto)
+        return (gains(spent[:upto], errors[:upto], draws[:, :upto], per, what) if upto else []) + rest
     weights = slopes(spent)
     # What rounding leaves of equal errors must not look like a gain.
     values = np.clip(np.round(weights @ errors * per, 12), -1, 1)

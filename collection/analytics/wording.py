@@ -13,7 +13,7 @@ NOTHING = "–"
 
 
 def worded(cell: Cell, unit: str = "") -> str:
-    """A cell of a table in words: ``73.4% [71.9, 74.9]``, or why there is no figure."""
+    """A cell of a table in words: ``73.4% [71.9, 74.9]``, ``4 [3, no limit]``, or why there is no figure."""
     if isinstance(cell, Estimate):
         return _estimate(cell, unit)
     if cell is None or cell == "":
@@ -28,21 +28,34 @@ def worded(cell: Cell, unit: str = "") -> str:
 def _estimate(cell: Estimate, unit: str) -> str:
     if cell.value is None:
         return cell.limit or NOTHING
-    if cell.low is None or cell.high is None:
+    if cell.low is None and cell.high is None:
         return f"{_number(cell.value, unit)}{_sign(unit)}"
-    parts = [_scaled(part, unit) for part in (cell.value, cell.low, cell.high)]
+    value = _scaled(cell.value, unit)
+    ends = [None if end is None else _scaled(end, unit) for end in (cell.low, cell.high)]
+    places = _places(value, [end for end in ends if end is not None], unit)
+    low, high = ("no limit" if end is None else digits(end, places) for end in ends)
+    return f"{digits(value, places)}{_sign(unit)} [{low}, {high}]"
+
+
+def _places(value: float, ends: Sequence[float], unit: str) -> int:
+    """How many decimals a figure and the one or two ends that its interval has are given with."""
+    parts = [value, *ends]
     least = _least(parts, unit)
-    places = least if is_currency(unit) or all(part.is_integer() for part in parts) else decimals(parts[1:], least)
-    value, low, high = (digits(part, places) for part in parts)
-    return f"{value}{_sign(unit)} [{low}, {high}]"
+    if is_currency(unit) or all(part.is_integer() for part in parts):
+        return least
+    apart = ends if len(ends) > 1 else parts
+    return decimals(apart, least) if max(apart) > min(apart) else _places_alone(value, unit)
 
 
 def _number(value: float, unit: str) -> str:
     number = _scaled(value, unit)
-    places = _least([number], unit)
-    if unit in ("", "h", "examples") and not number.is_integer() and abs(number) < 100:
-        places = 3
-    return digits(number, places)
+    return digits(number, _places_alone(number, unit))
+
+
+def _places_alone(number: float, unit: str) -> int:
+    """How many decimals a figure without an interval, or with one without width, is given with."""
+    short = unit in ("", "h", "examples") and not number.is_integer() and abs(number) < 100
+    return 3 if short else _least([number], unit)
 
 
 def _scaled(value: float, unit: str) -> float:

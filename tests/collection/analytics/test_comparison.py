@@ -177,7 +177,17 @@ def test_a_total_with_a_part_that_is_not_known_is_not_given_and_that_is_said(col
     assert totals["static", 1] == totals["dynamic", 1] == pytest.approx(totals["dynamic", 3] / 3)
     said = [limit for limit in found.limits if "is not known" in limit]
     assert len(said) == 1
-    assert f"20 texts and votes of static is not known: its {figure} " in said[0]
+    assert f"20 texts of static, or of votes on them, is not known: its {figure} " in said[0]
+
+
+def test_what_votes_on_texts_that_were_taken_back_took_is_neither_counted_nor_missed() -> None:
+    given = study(rounds=2)
+    gone = given.examples["key"].isin(["static-1-3"])
+    votes = given.votes.copy()
+    votes.loc[votes["example"] == "static-1-3", ["seconds", "cost"]] = np.nan
+    found = made("learning-curves", with_table(with_table(given, "votes", votes), "examples", given.examples[~gone]))
+    assert all(row["hours"] is not None and row["cost"] is not None for row in rows(found, "learning-curve"))
+    assert not any("is not known" in limit for limit in found.limits)
 
 
 def test_equal_numbers_of_versions_from_the_loop_and_from_beside_it_are_not_equal_by_construction() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collection.analytics.consistency import faults
 from collection.analytics.files import StudyFileError, read_study, write_study
+from collection.analytics.study import Study
+from tests.collection.analytics.studies_collecting import awkward_studies, collected_study
 from tests.collection.analytics.studies_compare import study
+from tests.collection.analytics.studies_quality import example
+from tests.collection.analytics.studies_quality import study as text_study
+from tests.collection.analytics.studies_returns import curved_study
 
 LABELS = "must be label indices from 0 to 1"
 
@@ -36,6 +43,21 @@ def test_a_study_that_holds_together_is_read(tmp_path: Path) -> None:
     [
         ("examples", {"seconds": float("inf")}, "seconds must be a finite number or null"),
         ("examples", {"cost": float("nan")}, "cost must be a finite number or null"),
+        ("examples", {"submitted_at": "9999-12-31T23:59:59-12:00"}, "submitted_at must be a time with its zone, in"),
+        ("examples", {"submitted_at": "0001-01-01T00:00:00+12:00"}, "submitted_at must be a time with its zone, in"),
+        ("examples", {"text": "\ud800 x"}, "text must be a text without lone surrogates"),
+        ("round_scores", {"examples": ["\udfff"]}, "examples must be a list of keys"),
+        ("examples", {"round": 2**63 - 1}, "round must be from 1 to 1"),
+        ("examples", {"round": 0}, "round must be from 1 to 1"),
+        ("votes", {"round": 2}, "round must be from 1 to 1"),
+        ("versions", {"round": 0}, "round must be from 1 to 1, or 0 of a base version"),
+        ("examples", {"state": "lost"}, "state must be one of pending, accepted, rejected, flagged"),
+        ("examples", {"state": "retracted"}, "state must be one of pending, accepted, rejected, flagged"),
+        *((name, {"arm": "lost"}, "arm must be one of dynamic") for name in ("examples", "votes", "round_scores")),
+        ("versions", {"arm": "lost"}, 'arm must be one of dynamic, or "" of a base version'),
+        ("versions", {"arm": ""}, 'arm must be one of dynamic, or "" of a base version'),
+        ("test_items", {"index": 5}, "index must count the items of its test set from 0, without gaps"),
+        ("votes", {"example": "dynamic-1-0"}, "validator stands in an earlier line too in the same example"),
         ("examples", {"key": "dynamic-1-0"}, "key stands in an earlier line too"),
         ("test_items", {"index": 0}, "test_set stands in an earlier line too in the same index"),
         ("evaluations", {"version": "base"}, "version stands in an earlier line too in the same test_set"),
@@ -57,6 +79,26 @@ def test_a_row_that_cannot_be_is_named(tmp_path: Path, name: str, change: dict[s
     assert refused(tmp_path).startswith(f"{name}.jsonl, line 2: {said}")
 
 
+def test_an_attempt_of_an_arm_that_the_study_lacks_is_named(tmp_path: Path) -> None:
+    given = collected_study(rounds=1, texts=3)
+    write_study(dataclasses.replace(given, attempts=given.attempts.assign(arm="lost")), tmp_path)
+    assert refused(tmp_path) == "attempts.jsonl, line 1: arm must be one of plain, static, dynamic"
+
+
+def test_a_vote_on_a_text_that_was_taken_back_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path) / "votes.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace("dynamic-1-0", "gone"), encoding="utf-8")
+    assert "gone" in read_study(tmp_path).votes["example"].tolist()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [*awkward_studies().values(), curved_study(rounds=3), text_study([example(0), example(1)]), study(seeds=2)],
+)
+def test_what_is_missing_from_a_study_is_no_fault_of_its_tables(made: Study) -> None:
+    assert list(faults(made)) == []
+
+
 def test_a_number_too_large_for_a_number_is_named(tmp_path: Path) -> None:
     path = written(tmp_path) / "examples.jsonl"
     path.write_text(path.read_text(encoding="utf-8").replace("60.0", "1e999", 1), encoding="utf-8")
@@ -74,6 +116,11 @@ def test_a_number_too_large_for_a_number_is_named(tmp_path: Path) -> None:
         ({"arms": {"": "static"}}, "arms: must be one or more, each with a name"),
         ({"arms": {"dynamic": "brave"}}, "arms: must each be of a kind, one of non-adversarial, static, dynamic"),
         ({"currency": "euro"}, "currency: must be three capital letters"),
+        ({"name": "\ud800"}, "name must have no lone surrogates"),
+        ({"labels": ["yes", "\ud800"]}, "labels must have no lone surrogates"),
+        ({"arms": {"\ud800": "static"}}, "arms must have no lone surrogates"),
+        ({"rounds": 0}, "rounds must be from 1 to 1,000,000"),
+        ({"rounds": 2**63}, "rounds must be from 1 to 1,000,000"),
     ],
 )
 def test_a_study_that_cannot_be_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:

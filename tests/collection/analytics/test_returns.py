@@ -76,10 +76,15 @@ def test_the_last_clear_gain_is_the_last_above_zero() -> None:
     assert last_clear(found[1:2]) is None
 
 
-def test_hours_that_are_not_known_give_no_gain() -> None:
-    found = gains(np.array([1.0, np.nan]), np.array([0.3, 0.2]), np.ones((10, 2)), 1.0, "hours")
-    assert [item.value for item in found] == [None, None]
-    assert "hours are not known" in found[0].limit
+@pytest.mark.parametrize("upto", [0, 1, 3])
+def test_hours_that_are_not_known_from_a_round_on_give_no_gain_from_there_on(upto: int) -> None:
+    random = np.random.default_rng(1)
+    errors = np.array([0.4, 0.3, 0.2, 0.1])
+    spent, draws = np.arange(1.0, 5.0), errors + random.normal(0, 0.01, (100, 4))
+    known = gains(spent, errors, draws, 1.0, "hours")
+    found = gains(np.where(np.arange(4) < upto, spent, np.nan), errors, draws, 1.0, "hours")
+    assert found[:upto] == known[:upto]
+    assert {item.limit for item in found[upto:]} == {"not enough data: the hours up to this round are not known"}
 
 
 @pytest.mark.parametrize("scale", [10.0, 1e6])
