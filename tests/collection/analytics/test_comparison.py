@@ -402,6 +402,33 @@ def test_writers_of_other_arms_are_left_out_too_where_they_wrote_what_a_model_wa
     assert of["", 0, "static", 2]["left_out"] == 0
 
 
+def test_empty_cells_of_the_matrix_are_counted_by_their_reason() -> None:
+    given = study(rounds=3, writers=4)
+    gone = (given.examples["arm"] == "dynamic") & (given.examples["round"] == 3)
+    state = given.examples["state"].mask(gone, "rejected")
+    found = made("cross", with_table(given, "examples", given.examples.assign(state=state)))
+    empty_cells = [row["accuracy"].limit for row in rows(found, "cross-matrix") if row["accuracy"].value is None]
+    for why in ("no example was left whose writer", "the round has no accepted examples"):
+        (limit,) = [limit for limit in found.limits if why in limit]
+        count = sum(("also wrote" in of_cell) == ("whose writer" in why) for of_cell in empty_cells)
+        assert count > 0
+        assert limit.startswith(f"{count} of ")
+
+
+@pytest.mark.parametrize(("people", "claimed"), [(1, False), (30, True)])
+def test_models_are_told_apart_on_texts_of_several_writers_or_contexts_only(people: int, claimed: bool) -> None:
+    given = study(rounds=3, quota=300, writers=people, contexts=people)
+    label_of = dict(zip(given.examples["key"], given.examples["label"].map(given.labels.index), strict=True))
+    scores = given.round_scores
+    wrong = [
+        np.array([1 - label_of[key] for key in keys]) if version == "base" else said
+        for version, keys, said in zip(scores["version"], scores["examples"], scores["predicted"], strict=True)
+    ]
+    found = made("cross", with_table(given, "round_scores", scores.assign(predicted=wrong)))
+    assert any("the model of" in sentence for sentence in found.findings) == claimed
+    assert any("one writer's examples of one context" in sentence for sentence in found.findings) != claimed
+
+
 def test_beside_each_accuracy_of_the_matrix_stands_what_it_is_made_of() -> None:
     given = study(rounds=2)
     name, on_arm = "cross-matrix", "dynamic"
