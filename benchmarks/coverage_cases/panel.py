@@ -16,10 +16,9 @@ from scipy.stats import norm
 from benchmarks.coverage_cases import Case, Covered, holds
 from benchmarks.coverage_cases.cross import Texts
 from collection.analytics.metrics import Estimate
-from collection.analytics.panel import rates, trends
+from collection.analytics.panel import answered
 from collection.analytics.phrases import sure_sign
 from collection.analytics.study import TABLES, Study
-from collection.analytics.two_way import level
 
 _ARM, _MIDDLE, _OF_MODEL = "dynamic", 0.35, 0.3
 _DEFAULTS = {"text": "", "count": 1, "number": 60.0, "flag": False, "time": pd.Timestamp("2026-01-01", tz="UTC")}
@@ -28,16 +27,18 @@ _NONE = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.i
 
 @dataclass(frozen=True)
 class World:
-    """Rounds of an arm, and how fast the errors of both models change from one to the next."""
+    """Rounds of an arm, and how fast the errors of both models change from one to the next. Of the first
+    round's texts ``in_first`` are accepted, of other rounds' all."""
 
     texts: Texts
     rounds: int = 8
     stay: bool = False
     base: float = 0.01
     loop: float = -0.01
+    in_first: int | None = None
 
     def draw(self, random: np.random.Generator) -> Study:
-        """The rounds, every text of them accepted and scored by the base version."""
+        """The rounds, every text of them scored by the base version."""
         context, writer, score = self.texts.draw(random, self.rounds, stay=self.stay)
         at = np.repeat(np.arange(self.rounds), self.texts.texts)
         spread = float(np.sqrt(self.texts.variance + _OF_MODEL**2 + 1))
@@ -57,7 +58,7 @@ class World:
             "writer": writer.astype(str).astype(object),
             "context": context.astype(str).astype(object),
             "label": "no",
-            "state": "accepted",
+            "state": np.where((at > 0) | (np.arange(len(at)) < (self.in_first or len(at))), "accepted", "rejected"),
             "fooled": pd.array(fooled, dtype="boolean"),
         }
         scores = [
@@ -93,9 +94,9 @@ def panel(world: World) -> Case:
 
     def case(random: np.random.Generator) -> Covered:
         study = world.draw(random)
-        found = rates(study, _ARM)
+        found = answered(study, _ARM)
         assert found is not None
-        told = trends(study, _ARM, *found)
+        told = found.trends(shown=True)
         assert told is not None
         assert told.loop is not None
         assert told.difference is not None
@@ -105,7 +106,7 @@ def panel(world: World) -> Case:
             "change of the loop's models": (told.loop, world.loop),
             "one less the other": (told.difference, world.loop - world.base),
         }
-        intervals = {"base version in the first round": holds(level(found[1], 0), first)}
+        intervals = {"base version in the first round": holds(found.level(0, 0), first)}
         intervals |= {name: holds(figure, truth) for name, (figure, truth) in changes.items()}
         alarms = {name: sure_sign(figure) != 0 for name, (figure, truth) in changes.items() if truth == 0}
         return Covered(intervals, alarms)
@@ -121,6 +122,9 @@ def _worlds() -> dict[str, Case]:
         made[f"{size} new writers a round"] = panel(World(texts))
         made[f"{size} writers who stay"] = panel(World(texts, stay=True))
         made[f"{size} new writers a round, no change"] = panel(World(texts, base=0.0, loop=0.0))
+    for count in (1, 25):
+        few = World(texts, rounds=5, base=0.0, loop=0.0, in_first=count)
+        made[f"{size} new writers a round, {count} accepted in the first, no change"] = panel(few)
     return made
 
 

@@ -24,6 +24,8 @@ _METHOD = (
     "mean share right over the labels that occur (Brodersen et al. 2010). Shares of labels are counts of these "
     "examples and answers, so without intervals."
 )
+_SEEN = "no example was left whose writer had not also written what the version was trained on"
+_NOTHING_SCORED = "the round has no accepted examples with a score"
 _BEFORE = (
     Column("model", "Model"),
     Column("arm", "Arm of the model"),
@@ -64,13 +66,13 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         title = f"Models of the round before on the examples of round {number}"
         tables.insert(0, Table("cross-last", title, columns, tuple(_row(item) for item in last), _METHOD, (WARNING,)))
         charts = (_chart(title, number, last),)
-    limits = []
-    gone = sum(item.accuracy.value is None for item in found)
-    if gone:
-        limits.append(
-            f"{gone} of {len(found)} cells are empty, as no example was left whose writer had not also written what "
-            "the version was trained on."
-        )
+    gone = [item for item in found if item.accuracy.value is None]
+    seen = sum(item.left_out > 0 for item in gone)
+    limits = [
+        f"{count} of {len(found)} cells are empty, as {why}."
+        for count, why in ((seen, _SEEN), (len(gone) - seen, _NOTHING_SCORED))
+        if count
+    ]
     clear, unclear = _findings(last)
     gist = (WARNING, *clear, *unclear) if clear else tuple(unclear)
     return Section("cross", TITLE, (WARNING, *clear, *unclear), tuple(tables), charts, tuple(limits), gist)
@@ -132,7 +134,7 @@ def _chart(title: str, number: int, last: Sequence[Crossed]) -> Chart:
 
 def _findings(last: Sequence[Crossed]) -> tuple[list[str], list[str]]:
     """For each arm's examples the best and the worst model, where their intervals do not even touch; and on whose
-    examples they do."""
+    examples they do, or are about rows of one writer and one context alone."""
     clear, unclear = [], []
     for arm in dict.fromkeys(item.on_arm for item in last):
         known = [item for item in last if item.on_arm == arm and item.accuracy.value is not None]
@@ -141,7 +143,12 @@ def _findings(last: Sequence[Crossed]) -> tuple[list[str], list[str]]:
         ranked = sorted(known, key=lambda item: item.accuracy.value or 0.0)
         worst, best = ranked[0], ranked[-1]
         where = f"On the examples of {arm} in round {best.on_round}"
-        if (best.accuracy.low or 0.0) > (worst.accuracy.high or 0.0):
+        if not (best.clustered_by and worst.clustered_by):
+            unclear.append(
+                f"{where} we cannot tell which model is right more often: one writer's examples of one context say "
+                "nothing of others."
+            )
+        elif (best.accuracy.low or 0.0) > (worst.accuracy.high or 0.0):
             clear.append(
                 f"{where} the model of {model_name(best.trained)} is right on {percent(best.accuracy)}, that of "
                 f"{model_name(worst.trained)} on {percent(worst.accuracy)}."

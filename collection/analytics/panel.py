@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.cross import Cell as Crossed
@@ -17,12 +19,25 @@ from collection.analytics.parts import Parts
 from collection.analytics.phrases import points, sure_sign
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import CROSSED, Rates, contrast, crossed_ratios, level
+from collection.analytics.two_way import (
+    CROSSED,
+    Floats,
+    Rates,
+    cluster_indices,
+    cluster_sums,
+    contrast,
+    crossed_ratios,
+    level,
+)
 
 TITLE = "Did the writers change, or the models?"
 _FROZEN, _LOOP = "base version, which never changes", "model of the loop"
-_TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {CROSSED}."
+_METHOD = f"{CROSSED}; of one kind alone, or of rows, where there is one of a kind."
+_TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {_METHOD}"
 _FEWEST = 3  # rounds: a line through two points has a slope, but says nothing of a trend
+# A round with less often shows no spread at all, and in a line through rounds that weigh the same it weighs like any
+# other: with one text in the first of five rounds, 99 of 100 trends of nothing were taken for a change.
+_FEWEST_TEXTS, _FEWEST_CLUSTERS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -46,14 +61,76 @@ def members(found: Sequence[Crossed]) -> list[Crossed]:
     return [item for item in found if places[item.trained.arm, item.trained.round] == everywhere]
 
 
-def rates(study: Study, arm: str) -> tuple[list[int], Rates] | None:
-    """For each round of an arm on whose accepted examples the base version was scored, as groups 3i, 3i + 1, 3i + 2:
-    the base version's error, the share of the same examples that fooled the model shown, and vMER (validated fooled
-    over decided). Where a model is shown, all of texts with its verdict. None if there is no such round.
+@dataclass(frozen=True)
+class Answered:
+    """Texts of an arm with what they did to both models, for each of ``rounds`` on whose accepted examples the base
+    version was scored. ``hits`` out of ``rows`` [rounds, 3, texts] are the base version's errors, the same examples
+    that fooled the model shown, and vMER (validated fooled over decided). Where a model is shown, all of texts with its
+    verdict. ``kinds`` are the context and the writer of each text.
 
     vMER falls with the share of texts that are accepted, of which the base version's error, over accepted ones, knows
     nothing: the two cannot be held against each other.
     """
+
+    arm: str
+    rounds: tuple[int, ...]
+    hits: Floats
+    rows: Floats
+    kinds: Mapping[str, NDArray[np.object_]]
+
+    def level(self, place: int, figure: int) -> Estimate:
+        """A figure of one round; intervals keep together what that round has several of."""
+        return level(self._rates(np.array([place]), np.array([figure])), 0)
+
+    @cached_property
+    def enough(self) -> NDArray[np.bool_]:
+        """Whether a trend can be taken from each of the rounds: of a kind of which the arm has several, the round needs
+        several too, else it shows nothing of how far texts of others would differ."""
+        rows = self.rows[:, 0]
+        used = rows.any(axis=0)
+        found: NDArray[np.bool_] = rows.sum(axis=1) >= _FEWEST_TEXTS
+        for values in self.kinds.values():
+            clusters, lonely = cluster_indices(values[used])
+            if not lonely:
+                found &= (cluster_sums(rows[:, used], clusters) > 0).sum(axis=1) >= _FEWEST_CLUSTERS
+        return found
+
+    @property
+    def left_out(self) -> list[int]:
+        """The rounds that no trend is taken from."""
+        return [number for number, enough in zip(self.rounds, self.enough.tolist(), strict=True) if not enough]
+
+    def trends(self, *, shown: bool) -> Trends | None:
+        """The slopes by round, of the loop's models too where these are ``shown``; None for fewer rounds than a trend
+        needs."""
+        places = np.flatnonzero(self.enough)
+        if len(places) < _FEWEST:
+            return None
+        numbers = np.array(self.rounds, dtype=float)[places]
+        centred = numbers - numbers.mean()
+        slope = centred / (centred**2).sum()
+        found, nothing = self._rates(places, np.array([0, 1])), np.zeros_like(slope)
+        panel, loop = np.stack([slope, nothing], axis=1).ravel(), np.stack([nothing, slope], axis=1).ravel()
+        n = int(self.rows[places, 0].sum())
+        of_panel, of_loop, apart = (
+            replace(contrast(found, weights)[0], n=n) for weights in (panel, loop, loop - panel)
+        )
+        if not shown:
+            return Trends(self.arm, len(places), None, of_panel, None)
+        return Trends(self.arm, len(places), of_loop, of_panel, apart)
+
+    def _rates(self, places: NDArray[np.int64], figures: NDArray[np.int64]) -> Rates:
+        """These figures of these rounds, as groups in the order of rounds and then of figures."""
+        chosen = np.ix_(places, figures)
+        rows = self.rows[chosen].reshape(len(places) * len(figures), -1)
+        used = rows.any(axis=0)
+        hits = self.hits[chosen].reshape(rows.shape)
+        kinds = {name: values[used] for name, values in self.kinds.items()}
+        return crossed_ratios(hits[:, used], rows[:, used], np.arange(len(rows)), kinds)[1]
+
+
+def answered(study: Study, arm: str) -> Answered | None:
+    """The texts of an arm with what they did to both models; None if the base version was scored in no round."""
     bases = set(study.versions.loc[study.versions["role"] == "base", "version"])
     wrong: dict[str, float] = {}
     label_of = dict(zip(study.examples["key"], study.examples["label"], strict=True))
@@ -73,36 +150,28 @@ def rates(study: Study, arm: str) -> tuple[list[int], Rates] | None:
     of_round = own["round"].to_numpy() == np.array(numbers)[:, None]
     hits = np.stack([known * np.nan_to_num(error) * of_round, fooled & known & of_round, fooled & of_round], axis=1)
     rows = np.stack([known & of_round, known & of_round, decided & judged & of_round], axis=1).astype(float)
-    shape = (3 * len(numbers), -1)
-    kinds = {name: own[name].to_numpy() for name in ("context", "writer")}
-    return numbers, crossed_ratios(hits.reshape(shape), rows.reshape(shape), np.arange(3 * len(numbers)), kinds)[1]
-
-
-def trends(study: Study, arm: str, numbers: Sequence[int], found: Rates) -> Trends | None:
-    """The slopes by round; None for fewer rounds than a trend needs."""
-    if len(numbers) < _FEWEST:
-        return None
-    centred = np.array(numbers, dtype=float) - np.mean(numbers)
-    slope = centred / (centred**2).sum()
-    panel, loop = np.zeros(3 * len(numbers)), np.zeros(3 * len(numbers))
-    panel[0::3], loop[1::3] = slope, slope
-    frozen, _ = contrast(found, panel)
-    if not study.shows_model(arm):
-        return Trends(arm, len(numbers), None, frozen, None)
-    return Trends(arm, len(numbers), contrast(found, loop)[0], frozen, contrast(found, loop - panel)[0])
+    kinds = {name: own[name].to_numpy(dtype=object) for name in ("context", "writer")}
+    return Answered(arm, tuple(numbers), hits, rows, kinds)
 
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """The section "panel": errors of versions that never change, and their trend beside that of the loop's models."""
     frozen = members(crossed(study, parts))
-    by_arm = {arm: made for arm in study.arms if (made := rates(study, arm)) is not None}
+    by_arm = {arm: made for arm in study.arms if (made := answered(study, arm)) is not None}
     if not by_arm:
         why = "The base version was not scored on the examples of any round, so there is no model that stayed the same."
         return Section("panel", TITLE, limits=(why,))
-    tried = [trends(study, arm, numbers, item) for arm, (numbers, item) in by_arm.items()]
+    tried = [item.trends(shown=study.shows_model(arm)) for arm, item in by_arm.items()]
     found = [item for item in tried if item is not None]
     limits = [
-        f"{arm} has fewer than {_FEWEST} rounds with scores of the base version, so there is no trend to tell."
+        f"The trend of {arm} leaves out {_rounds(item.left_out)}: a round with fewer than {_FEWEST_TEXTS} accepted "
+        f"texts that were scored, or with fewer than {_FEWEST_CLUSTERS} writers or contexts where an arm has several, "
+        "shows too little of how far other texts would differ."
+        for arm, item in by_arm.items()
+        if item.left_out
+    ]
+    limits += [
+        f"{arm} has fewer than {_FEWEST} rounds that a trend can be taken from, so there is no trend to tell."
         for arm in by_arm
         if arm not in {item.arm for item in found}
     ]
@@ -113,7 +182,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         TITLE,
         tuple(_finding(study, item) for item in found),
         (
-            Table("panel-and-loop", TITLE, _BESIDE, tuple(_beside_rows(study, by_arm)), CROSSED, (_VMER,)),
+            Table("panel-and-loop", TITLE, _BESIDE, tuple(_beside_rows(study, by_arm)), _METHOD, (_VMER,)),
             Table(
                 "panel-trend", "Change from round to round", _TRENDS, tuple(_trend_row(item) for item in found), _TREND
             ),
@@ -122,7 +191,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
                 "Versions that were scored on every round",
                 _PANEL,
                 tuple(map(_panel_row, frozen)),
-                CROSSED,
+                _METHOD,
             ),
         ),
         tuple(_chart(study, place, arm) for place, arm in enumerate(by_arm, start=1)),
@@ -159,14 +228,19 @@ _PANEL = (
 )
 
 
-def _beside_rows(study: Study, by_arm: dict[str, tuple[list[int], Rates]]) -> Iterator[dict[str, Cell]]:
-    for arm, (numbers, found) in by_arm.items():
-        for place, number in enumerate(numbers):
+def _rounds(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"round {numbers[0]}"
+    return f"rounds {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def _beside_rows(study: Study, by_arm: Mapping[str, Answered]) -> Iterator[dict[str, Cell]]:
+    for arm, found in by_arm.items():
+        for place, number in enumerate(found.rounds):
             of_round: dict[str, Cell] = {"arm": arm, "round": number}
-            yield of_round | {"model": _FROZEN, "share": level(found, 3 * place)}
+            yield of_round | {"model": _FROZEN, "share": found.level(place, 0)}
             if study.shows_model(arm):
-                vmer = level(found, 3 * place + 2)
-                yield of_round | {"model": _LOOP, "share": level(found, 3 * place + 1), "vmer": vmer}
+                yield of_round | {"model": _LOOP, "share": found.level(place, 1), "vmer": found.level(place, 2)}
 
 
 def _trend_row(item: Trends) -> dict[str, Cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -13,14 +13,23 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
-from collection.analytics.metrics import Estimate, missing
+from collection.analytics.metrics import Estimate, missing, untold
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LEVEL = 0.975
-METHOD = "two-way (contexts and training seeds) jackknife with a t quantile"
-CROSSED = "three-way (contexts, writers and training seeds) jackknife with a t quantile"
+
+
+def jackknife_over(*kinds: str) -> str:
+    """What an interval is called that keeps together the rows of each cluster of these kinds; rows alone of none."""
+    names = [f"{kind}s" for kind in kinds or ("row",)]
+    ways = "two-way" if len(names) == 1 else "three-way"
+    return f"{ways} ({', '.join(names)} and training seeds) jackknife with a t quantile"
+
+
+METHOD = jackknife_over("context")
+CROSSED = jackknife_over("context", "writer")
 _MOST_FREEDOM = 1e6
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
 ONE_SEED = "the interval is about test rows only: there is one training seed"
@@ -39,8 +48,9 @@ class Rates:
     """A rate of every unit (a version: one training seed) on rows that lie in clusters.
 
     ``rates`` [units]; ``influence`` [units, clusters], how far the rate moves if a cluster is left out; ``rows``
-    [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack. Where
-    rows lie in clusters of two kinds, ``crossed`` has the same rates by the second kind, and by the pairs of both.
+    [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack. Clusters
+    are of the first of ``kinds``, rows if there is none. Where rows lie in clusters of two kinds, ``crossed`` has the
+    same rates by the second kind, and by the pairs of both.
     """
 
     rates: Floats
@@ -48,12 +58,13 @@ class Rates:
     rows: Floats
     group: Ints
     limit: str = ""
+    kinds: tuple[str, ...] = ("context",)
     crossed: tuple[Rates, Rates] | None = None
 
     @property
     def method(self) -> str:
         """How intervals are found."""
-        return CROSSED if self.crossed else METHOD
+        return jackknife_over(*self.kinds)
 
     @cached_property
     def seeds(self) -> Floats:
@@ -108,13 +119,15 @@ class Rates:
 
 @dataclass(frozen=True)
 class Spread:
-    """The standard error of a figure and the number of clusters that it is worth. ``quantile`` is Student's t for its
-    95% interval, at ``known_freedom`` where the quantile comes from that."""
+    """The standard error of a figure and the number of clusters that it is worth, ``kind`` of them: infinite where a
+    part of the figure is of one cluster. ``quantile`` is Student's t for its 95% interval, at ``known_freedom`` where
+    the quantile comes from that."""
 
     error: float
     quantile: float
     known_freedom: float | None
     clusters: float
+    kind: str
     n: int
     limit: str
 
@@ -186,10 +199,11 @@ def over_kinds(
     independent = "" if ways else "takes rows as independent and "
     limit = f"with one {' and one '.join(lost)} alone, the interval {independent}is not about {about}" if lost else ""
     if len(ways) < 2:
-        return tuple(ways), replace(by(next(iter(ways.values()), np.arange(rows.shape[1]))), limit=limit)
+        clusters = next(iter(ways.values()), np.arange(rows.shape[1]))
+        return tuple(ways), replace(by(clusters), limit=limit, kinds=tuple(ways))
     one, other = ways.values()
     pairs = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1].astype(np.int64)
-    return tuple(ways), replace(by(one), crossed=(by(other), by(pairs)))
+    return tuple(ways), replace(by(one), kinds=tuple(ways), crossed=(by(other), by(pairs)))
 
 
 def crossed_ratios(
@@ -241,11 +255,15 @@ def spreads(sample: Rates, weights: Floats) -> list[Spread]:
     factor = np.where(several, weights**2 / (np.maximum(seeds, 1) * own), 0)
     over_seeds = factor * sample.between
     each = np.where(taking_part, weights, 0) / np.maximum(seeds, 1)
-    over = _over_clusters(sample, taking_part, each, factor)
+    kinds = sample.kinds or ("row",)
+    over = _over_clusters(sample, kinds[0], taking_part, each, factor)
     if sample.crossed is not None:
-        over = _crossed(over, *(_over_clusters(item, taking_part, each, factor) for item in sample.crossed))
+        second, pairs = (_over_clusters(item, kinds[1], taking_part, each, factor) for item in sample.crossed)
+        over = _crossed(over, second, pairs)
+    of_one = np.stack([(item.covered > 0).sum(axis=1) < 2 for item in (sample, *(sample.crossed or ()))]).any(axis=0)
     columns = (
         *over,
+        (taking_part & of_one).any(axis=1),
         over_seeds.sum(axis=1),
         (over_seeds**2 / (own + 2)).sum(axis=1),
         several.sum(axis=1),
@@ -253,22 +271,25 @@ def spreads(sample: Rates, weights: Floats) -> list[Spread]:
         np.rint(np.where(taking_part, sample.most, 0).max(axis=1)).astype(int),
     )
     figures = zip(*(column.tolist() for column in columns), _limits(sample, weights), strict=True)
-    nothing = Spread(0.0, quantile(1.0), 1.0, 1.0, 0, sample.limit)
+    nothing = Spread(0.0, quantile(1.0), 1.0, 1.0, kinds[0], 0, sample.limit)
     some = taking_part.any(axis=1).tolist()
     return [_spread(*figure) if any_part else nothing for any_part, figure in zip(some, figures, strict=True)]
 
 
 class _Clustered(NamedTuple):
-    """For each figure its variance over clusters, the part of it that seeds hold too, its degrees of freedom and the
-    number of clusters that it is worth [figures]."""
+    """For each figure its variance over clusters, the part of it that seeds hold too, its degrees of freedom, the
+    number of clusters that it is worth and their kind [figures]."""
 
     variance: Floats
     residual: Floats
     freedom: Floats
     clusters: Floats
+    kind: NDArray[np.str_]
 
 
-def _over_clusters(sample: Rates, taking_part: NDArray[np.bool_], each: Floats, factor: Floats) -> _Clustered:
+def _over_clusters(
+    sample: Rates, kind: str, taking_part: NDArray[np.bool_], each: Floats, factor: Floats
+) -> _Clustered:
     some = taking_part.any(axis=1)
     rows = taking_part @ sample.covered
     share = rows / np.where(some, rows.sum(axis=1), 1)[:, None]
@@ -276,7 +297,8 @@ def _over_clusters(sample: Rates, taking_part: NDArray[np.bool_], each: Floats, 
     count = np.maximum((rows > 0).sum(axis=1), 1)
     scale = (count - 1) / count
     variance = scale * ((each @ sample.moved) ** 2).sum(axis=1)
-    return _Clustered(variance, scale * (factor * sample.residual).sum(axis=1), np.maximum(clusters - 1, 1), clusters)
+    residual = scale * (factor * sample.residual).sum(axis=1)
+    return _Clustered(variance, residual, np.maximum(clusters - 1, 1), clusters, np.full(len(clusters), kind))
 
 
 def _crossed(one: _Clustered, other: _Clustered, pairs: _Clustered) -> _Clustered:
@@ -287,7 +309,8 @@ def _crossed(one: _Clustered, other: _Clustered, pairs: _Clustered) -> _Clustere
     squares = one.variance**2 / (one.freedom + 2) + other.variance**2 / (other.freedom + 2)
     welch = np.divide(variance**2, squares, out=np.zeros_like(variance), where=squares > 0) - 2
     freedom = np.maximum(np.minimum(one.freedom, other.freedom), welch)
-    return _Clustered(variance, residual, freedom, np.minimum(one.clusters, other.clusters))
+    kind = np.where(one.clusters <= other.clusters, one.kind, other.kind)
+    return _Clustered(variance, residual, freedom, np.minimum(one.clusters, other.clusters), kind)
 
 
 def _spread(
@@ -295,6 +318,8 @@ def _spread(
     residual: float,
     freedom: float,
     clusters: float,
+    kind: str,
+    lonely: bool,
     over_seeds: float,
     squares: float,
     several: int,
@@ -303,17 +328,20 @@ def _spread(
     limit: str,
 ) -> Spread:
     """From variances over clusters, of residuals and over seeds. ``several`` groups have several seeds, the fewest of
-    them ``least`` degrees of freedom; ``squares`` are of their variances, over degrees of freedom and 2."""
+    them ``least`` degrees of freedom; ``squares`` are of their variances, over degrees of freedom and 2. Where a part
+    of the figure is ``lonely``, of one cluster, nothing is known of how far clusters differ there."""
+    if lonely:
+        return Spread(inf, quantile(freedom), freedom, clusters, kind, n, limit)
     variance = max(over_clusters + over_seeds - residual, over_clusters, over_seeds)
     variance = variance if variance > _NOTHING else 0.0
     error = sqrt(variance)
     if over_seeds == 0 or variance == 0:
-        return Spread(error, quantile(freedom), freedom, clusters, n, limit)
+        return Spread(error, quantile(freedom), freedom, clusters, kind, n, limit)
     if several == 1:
         wide = _howe(max(over_clusters - residual, 0.0), freedom, over_seeds, least, variance)
-        return Spread(error, wide, None, clusters, n, limit)
+        return Spread(error, wide, None, clusters, kind, n, limit)
     combined = max(variance**2 / (over_clusters**2 / (freedom + 2) + squares) - 2, min(freedom, least))
-    return Spread(error, quantile(combined), combined, clusters, n, limit)
+    return Spread(error, quantile(combined), combined, clusters, kind, n, limit)
 
 
 def _howe(net: float, net_freedom: float, seeds: float, seed_freedom: float, variance: float) -> float:
@@ -347,7 +375,7 @@ def _level(value: float, found: Spread, method: str) -> Estimate:
         return missing(0, "no version was scored")
     if found.error == 0 or not 0 < value < 1:
         low, high = _wilson(value, found)
-        return Estimate(found.n, value, low, high, "Wilson, with contexts as trials", found.limit)
+        return Estimate(found.n, value, low, high, f"Wilson, with {found.kind}s as trials", found.limit)
     centre, reach = log(value / (1 - value)), found.reach / (value * (1 - value))
     low, high = (1 / (1 + exp(-min(max(end, -700.0), 700.0))) for end in (centre - reach, centre + reach))
     return Estimate(found.n, value, low, high, method, found.limit)
@@ -378,7 +406,7 @@ def contrasts(sample: Rates, weights: Floats) -> list[tuple[Estimate, float | No
 def _contrast(value: float, found: Spread, method: str) -> tuple[Estimate, float | None]:
     if found.error == 0:
         reach = found.nothing_seen
-        limit = _joined(found.limit, "no context told the two apart")
+        limit = _joined(found.limit, f"no {found.kind} told the two apart")
         p = 1.0 if value == 0 else None
     else:
         reach, limit = found.reach, found.limit
@@ -416,9 +444,11 @@ def _fewer(errors: Rates, group: int, reference: int, found: Spread) -> Estimate
         ratio = top.high / sqrt(bottom.low * (2 * other - bottom.low))
         return Estimate(top.n, 1.0, 1 - ratio, 1.0, "limits of the two error rates", bottom.limit)
     ratio = own / other
+    if found.error == inf:
+        return untold(found.n, f"one {found.kind} alone tells nothing of others")
     if found.error == 0:
         reach = found.nothing_seen / other
-        limit = _joined(found.limit, "no context told the two apart")
+        limit = _joined(found.limit, f"no {found.kind} told the two apart")
         return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), errors.method, limit)
     ends = [1 - ratio * exp(min(max(sign * found.reach, -50.0), 50.0)) for sign in (1, -1)]
     return Estimate(

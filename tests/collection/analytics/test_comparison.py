@@ -412,6 +412,33 @@ def test_writers_of_other_arms_are_left_out_too_where_they_wrote_what_a_model_wa
     assert of["", 0, "static", 2]["left_out"] == 0
 
 
+def test_empty_cells_of_the_matrix_are_counted_by_their_reason() -> None:
+    given = study(rounds=3, writers=4)
+    gone = (given.examples["arm"] == "dynamic") & (given.examples["round"] == 3)
+    state = given.examples["state"].mask(gone, "rejected")
+    found = made("cross", with_table(given, "examples", given.examples.assign(state=state)))
+    empty_cells = [row["accuracy"].limit for row in rows(found, "cross-matrix") if row["accuracy"].value is None]
+    for why in ("no example was left whose writer", "the round has no accepted examples"):
+        (limit,) = [limit for limit in found.limits if why in limit]
+        count = sum(("also wrote" in of_cell) == ("whose writer" in why) for of_cell in empty_cells)
+        assert count > 0
+        assert limit.startswith(f"{count} of ")
+
+
+@pytest.mark.parametrize(("people", "claimed"), [(1, False), (30, True)])
+def test_models_are_told_apart_on_texts_of_several_writers_or_contexts_only(people: int, claimed: bool) -> None:
+    given = study(rounds=3, quota=300, writers=people, contexts=people)
+    label_of = dict(zip(given.examples["key"], given.examples["label"].map(given.labels.index), strict=True))
+    scores = given.round_scores
+    wrong = [
+        np.array([1 - label_of[key] for key in keys]) if version == "base" else said
+        for version, keys, said in zip(scores["version"], scores["examples"], scores["predicted"], strict=True)
+    ]
+    found = made("cross", with_table(given, "round_scores", scores.assign(predicted=wrong)))
+    assert any("the model of" in sentence for sentence in found.findings) == claimed
+    assert any("one writer's examples of one context" in sentence for sentence in found.findings) != claimed
+
+
 def test_beside_each_accuracy_of_the_matrix_stands_what_it_is_made_of() -> None:
     given = study(rounds=2)
     name, on_arm = "cross-matrix", "dynamic"
@@ -473,7 +500,7 @@ def test_a_falling_share_of_accepted_texts_does_not_pass_for_models_that_are_har
 
 
 def test_where_the_loop_holds_the_base_version_nothing_lies_between_the_two() -> None:
-    given = _with_states(study(rounds=4), lambda number: 1 - 0.2 * number)
+    given = _with_states(study(rounds=4, quota=160), lambda number: 1 - 0.2 * number)
     scores = given.round_scores[given.round_scores["version"] == "base"]
     said = {
         key: given.labels[label]
@@ -486,6 +513,58 @@ def test_where_the_loop_holds_the_base_version_nothing_lies_between_the_two() ->
     trend = next(row for row in rows(made("panel", shown), "panel-trend") if row["arm"] == "static")
     assert trend["difference"].value == pytest.approx(0, abs=1e-12)
     assert trend["loop"].value == pytest.approx(trend["panel"].value)
+
+
+def _with_first_round(given: Study, kept: Callable[[int], bool], writer: str = "") -> Study:
+    """The study with some of the accepted texts of the first round of "dynamic", all by one writer if one is given."""
+    examples = given.examples.copy()
+    first = (examples["arm"] == "dynamic") & (examples["round"] == 1)
+    place = first.cumsum() - 1
+    examples.loc[first & ~place.map(kept), "state"] = "rejected"
+    examples.loc[first, "writer"] = writer or examples["writer"]
+    return with_table(given, "examples", examples)
+
+
+@pytest.mark.parametrize(("texts", "writer"), [(1, ""), (2, ""), (19, ""), (60, "the only one")])
+def test_a_round_of_few_texts_or_writers_is_left_out_of_the_trend_and_named(texts: int, writer: str) -> None:
+    given = study(rounds=5, quota=60, writers=12, contexts=12)
+    found = made("panel", _with_first_round(given, lambda place: place < texts, writer))
+    trend = {row["arm"]: row for row in rows(found, "panel-trend")}
+    assert (trend["dynamic"]["rounds"], trend["static"]["rounds"]) == (4, 5)
+    assert any(limit.startswith("The trend of dynamic leaves out round 1: ") for limit in found.limits)
+    assert not any("The trend of static" in limit for limit in found.limits)
+    # Nor do other rounds suffer: they have writers and contexts enough, and say so.
+    first, *others = (
+        row["share"]
+        for row in rows(found, "panel-and-loop")
+        if row["arm"] == "dynamic" and row["model"].startswith("base")
+    )
+    assert all("alone" not in share.limit and share.high - share.low < 0.6 for share in others)
+    if texts == 1:
+        assert first.high - first.low > 0.95
+    if writer:
+        assert "not about other writers" in first.limit
+        assert "contexts and training seeds" in first.method
+
+
+def test_a_trend_counts_the_texts_of_all_its_rounds() -> None:
+    found = made("panel", study(rounds=4))
+    for row in rows(found, "panel-trend"):
+        assert row["panel"].n == 4 * 36
+        assert row["loop"] is None or row["loop"].n == row["difference"].n == 4 * 36
+
+
+def test_an_arm_whose_only_writer_stays_has_a_trend_that_is_not_about_others() -> None:
+    found = made("panel", with_one_writer(study(rounds=4)))
+    assert len(rows(found, "panel-trend")) == 3
+    assert all("not about other writers" in row["panel"].limit for row in rows(found, "panel-trend"))
+
+
+def test_where_too_few_rounds_have_enough_texts_there_is_no_trend() -> None:
+    found = made("panel", study(rounds=4, quota=10))
+    assert rows(found, "panel-trend") == []
+    assert any("dynamic leaves out rounds 1, 2, 3 and 4" in limit for limit in found.limits)
+    assert any(limit.startswith("dynamic has fewer than 3 rounds") for limit in found.limits)
 
 
 def test_the_vmer_beside_the_panel_leaves_out_texts_that_are_not_decided() -> None:

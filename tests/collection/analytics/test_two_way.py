@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -124,7 +126,7 @@ def test_a_single_context_or_writer_tells_nothing_of_others(
     alone = ratios(*sums(wrong, clusters), np.arange(2), found.limit)
     assert together == kept
     assert found.limit.startswith(limit)
-    assert level(found, 1) == level(alone, 1)
+    assert level(found, 1) == replace(level(alone, 1), method=found.method)
 
 
 @pytest.mark.parametrize("right", [0, 1])
@@ -231,3 +233,36 @@ def test_many_figures_at_once_are_those_of_each_alone() -> None:
     for found, alone in zip(together, one_by_one, strict=True):
         assert (found.n, found.method, found.limit) == (alone.n, alone.method, alone.limit)
         assert (found.value, found.low, found.high) == pytest.approx((alone.value, alone.low, alone.high))
+
+
+@pytest.mark.parametrize(
+    ("contexts", "writers", "ways", "trials"),
+    [
+        (8, 6, "three-way (contexts, writers and training seeds)", "writers"),
+        (6, 8, "three-way (contexts, writers and training seeds)", "contexts"),
+        (1, 6, "two-way (writers and training seeds)", "writers"),
+        (6, 1, "two-way (contexts and training seeds)", "contexts"),
+        (1, 1, "two-way (rows and training seeds)", "rows"),
+    ],
+)
+def test_the_method_names_what_is_kept_together(contexts: int, writers: int, ways: str, trials: str) -> None:
+    kinds = _kinds(contexts, writers, 12)
+    rows = contexts * writers * 12
+    some = (np.random.default_rng(5).random((2, rows)) < 0.4).astype(float)
+    _, found = crossed_ratios(some, np.ones((2, rows)), np.arange(2), kinds)
+    assert level(found, 0).method == f"{ways} jackknife with a t quantile"
+    _, none = crossed_ratios(np.zeros((2, rows)), np.ones((2, rows)), np.arange(2), kinds)
+    assert level(none, 0).method == f"Wilson, with {trials} as trials"
+    assert f"no {trials[:-1]} told the two apart" in contrast(none, np.array([1.0, -1.0]))[0].limit
+
+
+def test_a_part_of_one_cluster_leaves_the_whole_figure_unknown() -> None:
+    hits, rows = np.zeros((2, 30)), np.zeros((2, 30))
+    hits[0, 0] = rows[0, 0] = 1
+    rows[1] = 1
+    hits[1, :8] = 1
+    made = ratios(hits, rows, np.arange(2))
+    found, p = contrast(made, np.array([1.0, -1.0]))
+    assert (found.low, found.high, p) == (-1.0, 1.0, 1.0)
+    assert fewer(made, 1, 0).value is None
+    assert contrast(made, np.array([0.0, 1.0]))[0].low == pytest.approx(0.1, abs=0.05)
