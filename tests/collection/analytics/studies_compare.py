@@ -144,6 +144,13 @@ def with_table(made: Study, name: str, rows: pd.DataFrame) -> Study:
     return dataclasses.replace(made, **changed)
 
 
+def with_one_writer(given: Study) -> Study:
+    """The study as if one person had written all of it."""
+    examples = given.examples.copy()
+    examples["writer"] = "only"
+    return with_table(given, "examples", examples)
+
+
 def empty(made: Study, *names: str) -> Study:
     """The study with no rows in the named tables."""
     for name in names:

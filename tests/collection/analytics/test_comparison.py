@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 import vl_convert
-from sklearn.metrics import balanced_accuracy_score
 
-from collection.analytics import comparison_section, cross_section, curves, panel, returns_section
+from collection.analytics import comparison_section, cross_section, curves, returns_section
 from collection.analytics.parts import afresh
 from collection.analytics.scores import standing
-from collection.analytics.sections import Options, Section, flat
+from collection.analytics.sections import Section, flat
 from collection.analytics.study import Study
 from collection.models import ReportPart
 from tests.collection.analytics.kept import Kept
-from tests.collection.analytics.studies_compare import ARMS, empty, study, with_table
-
-OPTIONS = Options(draws=200)
-SECTIONS: dict[str, Callable[..., Section]] = {
-    "learning-curves": curves.section,
-    "comparison": comparison_section.section,
-    "cross": cross_section.section,
-    "panel": panel.section,
-}
-
-
-def made(name: str, given: Study) -> Section:
-    return SECTIONS[name](given, OPTIONS, afresh)
-
-
-def rows(section: Section, name: str) -> list[dict[str, Any]]:
-    return [dict(row) for item in section.tables if item.id == name for row in item.rows]
+from tests.collection.analytics.sections_compare import OPTIONS, SECTIONS, made, rows
+from tests.collection.analytics.studies_compare import ARMS, empty, study, with_one_writer, with_table
 
 
 def plain_values(thing: object) -> Iterator[object]:
@@ -71,12 +54,6 @@ def with_one_label(given: Study) -> Study:
     items = given.test_items.copy()
     items["label"] = given.labels[0]
     return with_table(given, "test_items", items)
-
-
-def with_one_writer(given: Study) -> Study:
-    examples = given.examples.copy()
-    examples["writer"] = "only"
-    return with_table(given, "examples", examples)
 
 
 def with_unequal_sizes(given: Study) -> Study:
@@ -375,229 +352,6 @@ def test_an_overtaking_is_worked_out_once_and_then_read() -> None:
     assert comparison_section.section(given, OPTIONS, parts) == first
     assert len(computed) == count
     assert first == made("comparison", given)
-
-
-def test_models_are_not_scored_on_writers_that_they_were_trained_on() -> None:
-    given = study(rounds=3, writers=4)
-    matrix = {
-        (row["arm"], row["round"], row["on_arm"], row["on_round"]): row
-        for row in rows(made("cross", given), "cross-matrix")
-    }
-    assert matrix["dynamic", 2, "dynamic", 2]["accuracy"].value is None
-    assert "also wrote" in matrix["dynamic", 2, "dynamic", 2]["accuracy"].limit
-    assert matrix["dynamic", 2, "dynamic", 3]["accuracy"].n == 36
-    assert matrix["dynamic", 2, "static", 1]["accuracy"].n == 36
-    assert matrix["", 0, "dynamic", 1]["accuracy"].n == 36
-    examples = given.examples.copy()
-    examples.loc[examples["writer"] == "dynamic writer 3.0", "writer"] = "dynamic writer 1.0"
-    some = rows(made("cross", with_table(given, "examples", examples)), "cross-matrix")
-    row = next(
-        item
-        for item in some
-        if (item["arm"], item["round"], item["on_arm"], item["on_round"]) == ("dynamic", 1, "dynamic", 3)
-    )
-    assert (row["accuracy"].n, row["left_out"]) == (26, 10)
-
-
-def test_writers_of_other_arms_are_left_out_too_where_they_wrote_what_a_model_was_trained_on() -> None:
-    given = study(rounds=2, writers=4)
-    examples = given.examples.copy()
-    examples.loc[examples["writer"] == "static writer 2.0", "writer"] = "dynamic writer 1.0"
-    of = {
-        (row["arm"], row["round"], row["on_arm"], row["on_round"]): row
-        for row in rows(made("cross", with_table(given, "examples", examples)), "cross-matrix")
-    }
-    assert (of["dynamic", 1, "static", 2]["accuracy"].n, of["dynamic", 1, "static", 2]["left_out"]) == (26, 10)
-    assert (of["static", 1, "static", 2]["accuracy"].n, of["static", 1, "static", 2]["left_out"]) == (36, 0)
-    assert of["", 0, "static", 2]["left_out"] == 0
-
-
-def test_empty_cells_of_the_matrix_are_counted_by_their_reason() -> None:
-    given = study(rounds=3, writers=4)
-    gone = (given.examples["arm"] == "dynamic") & (given.examples["round"] == 3)
-    state = given.examples["state"].mask(gone, "rejected")
-    found = made("cross", with_table(given, "examples", given.examples.assign(state=state)))
-    empty_cells = [row["accuracy"].limit for row in rows(found, "cross-matrix") if row["accuracy"].value is None]
-    for why in ("no example was left whose writer", "the round has no accepted examples"):
-        (limit,) = [limit for limit in found.limits if why in limit]
-        count = sum(("also wrote" in of_cell) == ("whose writer" in why) for of_cell in empty_cells)
-        assert count > 0
-        assert limit.startswith(f"{count} of ")
-
-
-@pytest.mark.parametrize(("people", "claimed"), [(1, False), (30, True)])
-def test_models_are_told_apart_on_texts_of_several_writers_or_contexts_only(people: int, claimed: bool) -> None:
-    given = study(rounds=3, quota=300, writers=people, contexts=people)
-    label_of = dict(zip(given.examples["key"], given.examples["label"].map(given.labels.index), strict=True))
-    scores = given.round_scores
-    wrong = [
-        np.array([1 - label_of[key] for key in keys]) if version == "base" else said
-        for version, keys, said in zip(scores["version"], scores["examples"], scores["predicted"], strict=True)
-    ]
-    found = made("cross", with_table(given, "round_scores", scores.assign(predicted=wrong)))
-    assert any("the model of" in sentence for sentence in found.findings) == claimed
-    assert any("one writer's examples of one context" in sentence for sentence in found.findings) != claimed
-
-
-def test_beside_each_accuracy_of_the_matrix_stands_what_it_is_made_of() -> None:
-    given = study(rounds=2)
-    name, on_arm = "cross-matrix", "dynamic"
-    row = next(row for row in rows(made("cross", given), name) if row["on_arm"] == on_arm and row["on_round"] == 2)
-    scores = given.round_scores
-    base = set(given.versions.loc[given.versions["role"] == "base", "version"])
-    score = scores[scores["version"].isin(base) & (scores["arm"] == on_arm) & (scores["round"] == 2)].iloc[0]
-    gold = given.accepted.set_index("key")["label"][list(score["examples"])].map(given.labels.index).to_numpy()
-    said = np.asarray(score["predicted"])
-    assert row["balanced"].value == pytest.approx(balanced_accuracy_score(gold, said))
-    assert row["balanced"].low < row["balanced"].value < row["balanced"].high
-    assert row["majority"] == pytest.approx(np.bincount(gold).max() / len(gold))
-    for at in range(len(given.labels)):
-        assert row[f"share_{at}"] == pytest.approx(np.mean(said == at))
-
-
-def test_the_panel_tells_better_models_from_other_writers() -> None:
-    given = study(rounds=6, quota=300, contexts=30)
-    examples = given.examples.copy()
-    random = np.random.default_rng(1)
-    falling = 0.6 - 0.08 * examples["round"].to_numpy()
-    examples["fooled"] = examples["fooled"].where(examples["fooled"].isna(), random.random(len(examples)) < falling)
-    found = made("panel", with_table(given, "examples", examples))
-    trend = next(row for row in rows(found, "panel-trend") if row["arm"] == "dynamic")
-    assert trend["loop"].high < 0 < trend["panel"].high
-    assert trend["difference"].high < 0
-    assert any("harder to fool" in sentence for sentence in found.findings)
-    assert any("No model was shown" in sentence for sentence in found.findings)
-    panel_models = {row["model"] for row in rows(found, "frozen-panel")}
-    assert "base version" in panel_models
-    beside = [row for row in rows(found, "panel-and-loop") if row["arm"] == "dynamic" and row["round"] == 1]
-    own = examples[(examples["arm"] == "dynamic") & (examples["round"] == 1)]
-    confirmed = int((own["fooled"].astype(bool) & (own["state"] == "accepted")).sum())
-    assert beside[1]["vmer"].value == pytest.approx(confirmed / 300)
-    accepted = own[own["state"] == "accepted"]
-    assert beside[1]["share"].value == pytest.approx(confirmed / len(accepted))
-    assert beside[0]["share"].n == beside[1]["share"].n == len(accepted)
-    assert "vmer" not in beside[0]
-
-
-def _with_states(given: Study, accepted: Callable[[int], float], other: str = "rejected") -> Study:
-    """The study with so many of the texts of each round accepted, whatever they did to the model."""
-    chance = given.examples["round"].map(accepted).to_numpy(dtype=float)
-    kept = np.random.default_rng(4).random(len(chance)) < chance
-    before = set(given.examples.loc[given.examples["state"] == "accepted", "key"])
-    state = np.where(kept & given.examples["key"].isin(before).to_numpy(), "accepted", other)
-    return with_table(given, "examples", given.examples.assign(state=state))
-
-
-def test_a_falling_share_of_accepted_texts_does_not_pass_for_models_that_are_harder_to_fool() -> None:
-    found = made("panel", _with_states(study(rounds=6, quota=300, contexts=30), lambda number: 1 - 0.13 * number))
-    trend = next(row for row in rows(found, "panel-trend") if row["arm"] == "dynamic")
-    assert trend["loop"].low < 0 < trend["loop"].high
-    assert trend["difference"].low < 0 < trend["difference"].high
-    own = [sentence for sentence in found.findings if "In dynamic" in sentence]
-    assert "We cannot tell a change of the models" in own[0]
-    vmer = [row["vmer"].value for row in rows(found, "panel-and-loop") if row["arm"] == "dynamic" and "vmer" in row]
-    assert vmer[-1] < vmer[0] / 2
-
-
-def test_where_the_loop_holds_the_base_version_nothing_lies_between_the_two() -> None:
-    given = _with_states(study(rounds=4, quota=160), lambda number: 1 - 0.2 * number)
-    scores = given.round_scores[given.round_scores["version"] == "base"]
-    said = {
-        key: given.labels[label]
-        for keys, predicted in zip(scores["examples"], scores["predicted"], strict=True)
-        for key, label in zip(keys, predicted.tolist(), strict=True)
-    }
-    static = given.examples["arm"] == "static"
-    fooled = given.examples["key"].map(said) != given.examples["label"]
-    shown = with_table(given, "examples", given.examples.assign(fooled=given.examples["fooled"].where(~static, fooled)))
-    trend = next(row for row in rows(made("panel", shown), "panel-trend") if row["arm"] == "static")
-    assert trend["difference"].value == pytest.approx(0, abs=1e-12)
-    assert trend["loop"].value == pytest.approx(trend["panel"].value)
-
-
-def _with_first_round(given: Study, kept: Callable[[int], bool], writer: str = "") -> Study:
-    """The study with some of the accepted texts of the first round of "dynamic", all by one writer if one is given."""
-    examples = given.examples.copy()
-    first = (examples["arm"] == "dynamic") & (examples["round"] == 1)
-    place = first.cumsum() - 1
-    examples.loc[first & ~place.map(kept), "state"] = "rejected"
-    examples.loc[first, "writer"] = writer or examples["writer"]
-    return with_table(given, "examples", examples)
-
-
-@pytest.mark.parametrize(("texts", "writer"), [(1, ""), (2, ""), (19, ""), (60, "the only one")])
-def test_a_round_of_few_texts_or_writers_is_left_out_of_the_trend_and_named(texts: int, writer: str) -> None:
-    given = study(rounds=5, quota=60, writers=12, contexts=12)
-    found = made("panel", _with_first_round(given, lambda place: place < texts, writer))
-    trend = {row["arm"]: row for row in rows(found, "panel-trend")}
-    assert (trend["dynamic"]["rounds"], trend["static"]["rounds"]) == (4, 5)
-    assert any(limit.startswith("The trend of dynamic leaves out round 1: ") for limit in found.limits)
-    assert not any("The trend of static" in limit for limit in found.limits)
-    # Nor do other rounds suffer: they have writers and contexts enough, and say so.
-    first, *others = (
-        row["share"]
-        for row in rows(found, "panel-and-loop")
-        if row["arm"] == "dynamic" and row["model"].startswith("base")
-    )
-    assert all("alone" not in share.limit and share.high - share.low < 0.6 for share in others)
-    if texts == 1:
-        assert first.high - first.low > 0.95
-    if writer:
-        assert "not about other writers" in first.limit
-        assert "contexts and training seeds" in first.method
-
-
-def test_a_trend_counts_the_texts_of_all_its_rounds() -> None:
-    found = made("panel", study(rounds=4))
-    for row in rows(found, "panel-trend"):
-        assert row["panel"].n == 4 * 36
-        assert row["loop"] is None or row["loop"].n == row["difference"].n == 4 * 36
-
-
-def test_an_arm_whose_only_writer_stays_has_a_trend_that_is_not_about_others() -> None:
-    found = made("panel", with_one_writer(study(rounds=4)))
-    assert len(rows(found, "panel-trend")) == 3
-    assert all("not about other writers" in row["panel"].limit for row in rows(found, "panel-trend"))
-
-
-def test_where_too_few_rounds_have_enough_texts_there_is_no_trend() -> None:
-    found = made("panel", study(rounds=4, quota=10))
-    assert rows(found, "panel-trend") == []
-    assert any("dynamic leaves out rounds 1, 2, 3 and 4" in limit for limit in found.limits)
-    assert any(limit.startswith("dynamic has fewer than 3 rounds") for limit in found.limits)
-
-
-def test_the_vmer_beside_the_panel_leaves_out_texts_that_are_not_decided() -> None:
-    given = study(rounds=3)
-    waiting = _with_states(given, lambda number: 0.6, "pending")
-    decided = with_table(given, "examples", waiting.examples[waiting.examples["state"] == "accepted"])
-    first, second = (
-        [row.get("vmer") for row in rows(made("panel", item), "panel-and-loop")] for item in (waiting, decided)
-    )
-    assert first == second
-    assert any("texts are not decided yet; vMER" in limit for limit in made("panel", waiting).limits)
-
-
-@pytest.mark.parametrize(
-    ("wrong_by_round", "said"),
-    [
-        ((0.4, 0.4, 0.4), "we cannot tell whether.* so any change there would be one of writers."),
-        ((0.1, 0.4, 0.7), "was wrong more and more often.* so this is a change of writers alone."),
-    ],
-)
-def test_where_no_model_was_shown_a_change_is_claimed_only_if_there_is_one(
-    wrong_by_round: tuple[float, ...], said: str
-) -> None:
-    given = study(rounds=3, quota=120, contexts=30)
-    random = np.random.default_rng(0)
-    label_of = dict(zip(given.examples["key"], given.examples["label"].map(given.labels.index), strict=True))
-    predicted = [
-        np.array([label_of[key] ^ int(random.random() < wrong_by_round[number - 1]) for key in keys])
-        for number, keys in zip(given.round_scores["round"], given.round_scores["examples"], strict=True)
-    ]
-    found = made("panel", with_table(given, "round_scores", given.round_scores.assign(predicted=predicted)))
-    about = next(sentence for sentence in found.findings if sentence.startswith("In non-adversarial"))
-    assert re.search(said, about)
 
 
 @pytest.mark.parametrize("name", SECTIONS)
