@@ -86,7 +86,8 @@ def _row(item: Crossed) -> dict[str, Cell]:
         "on_arm": item.on_arm,
         "on_round": item.on_round,
         "accuracy": item.accuracy,
-        "balanced": item.balanced,
+        # Why there is none is said of the accuracy beside it.
+        "balanced": None if item.balanced.value is None else item.balanced,
         "majority": item.majority,
         **{f"share_{at}": share for at, share in enumerate(item.said)},
         "left_out": item.left_out,

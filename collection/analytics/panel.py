@@ -13,7 +13,7 @@ from collection.analytics.charts import axis, by_series, lines, rounds
 from collection.analytics.cross import Cell as Crossed
 from collection.analytics.cross import crossed
 from collection.analytics.cross_section import model_name
-from collection.analytics.metrics import Estimate
+from collection.analytics.metrics import Estimate, untold
 from collection.analytics.outcomes import undecided
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import points, sure_sign
@@ -117,6 +117,8 @@ class Answered:
         )
         if not shown:
             return Trends(self.arm, len(places), None, of_panel, None)
+        if np.array_equal(self.hits[places, 0], self.hits[places, 1]):
+            apart = untold(n, "both models said the same of every text, so nothing lies between them")
         return Trends(self.arm, len(places), of_loop, of_panel, apart)
 
     def _rates(self, places: NDArray[np.int64], figures: NDArray[np.int64]) -> Rates:

@@ -15,8 +15,9 @@ from collection.analytics.grids import Said, grid
 from collection.analytics.sections import Section, Table
 
 # Landscape, as tables of a study are wide.
+# Without ligatures, which would print the two dashes of a command's option as one.
 _HEAD = """#set page(paper: "a4", margin: (x: 1.8cm, y: 1.6cm), numbering: "1 / 1", flipped: true)
-#set text(size: 9pt, lang: "en", font: ("New Computer Modern", "Libertinus Serif"))
+#set text(size: 9pt, lang: "en", font: ("New Computer Modern", "Libertinus Serif"), ligatures: false)
 #set par(justify: false)
 #set table(stroke: 0.4pt + luma(180), inset: 3pt)
 #show table: set text(size: 6.5pt)
