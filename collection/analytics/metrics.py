@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 
-@dataclass(frozen=True)
+# With slots, as reports hold thousands of them.
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A figure with its 95% interval and the number of things it is from; all None where there are no data.
 
