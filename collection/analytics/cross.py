@@ -14,11 +14,12 @@ from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest, shared
 from collection.analytics.scores import Trained, standing
 from collection.analytics.study import Study
-from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_ratios, over_kinds
+from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_ratios, ways_of
 
 _ESTIMATES = ("accuracy", "error", "balanced")
 # Part of every key: to be raised whenever cells are worked out in another way.
 _CODE = 3
+NOTHING_SCORED = "the round has no accepted examples with a score"
 NEVER = np.iinfo(np.int64).max
 Keys = tuple[str, ...]
 
@@ -185,7 +186,7 @@ def cells(found: Sequence[Scored], examples: Written, labels: int) -> list[Cell]
             why = (
                 "every writer of these examples also wrote what the version was trained on"
                 if left_out
-                else "the round has no accepted examples with a score"
+                else NOTHING_SCORED
             )
             none = missing(0, why)
             made[at] = Cell(item.trained, item.on_arm, item.on_round, none, none, none, None, (), left_out, "")
@@ -211,14 +212,13 @@ def _figures(
     right, each = said == examples.gold[rows], np.ones(said.shape)
     of_label = (examples.gold[rows] == np.arange(labels)[:, None]).astype(float)
     kinds = {"context": examples.context[rows], "writer": examples.writer[rows]}
-    together, errors = crossed_ratios((~right).astype(float), each, group, kinds)
+    ways = ways_of(each, kinds)
+    errors = crossed_ratios((~right).astype(float), each, group, ways)
     recalled = right[:, None, :] * of_label
-    _, recall = over_kinds(
-        each,
-        kinds,
-        lambda clusters: balanced(cluster_sums(recalled, clusters), cluster_sums(of_label, clusters), group),
+    recall = ways.rates(
+        lambda clusters: balanced(cluster_sums(recalled, clusters), cluster_sums(of_label, clusters), group)
     )
-    return [(" and ".join(together), *of_member) for of_member in zip(errors.levels, recall.levels, strict=True)]
+    return [(" and ".join(ways.kinds), *of_member) for of_member in zip(errors.levels, recall.levels, strict=True)]
 
 
 def _complement(error: Estimate) -> Estimate:

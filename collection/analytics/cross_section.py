@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from collection.analytics.charts import axis, heatmap
+from collection.analytics.cross import NOTHING_SCORED, crossed
 from collection.analytics.cross import Cell as Crossed
-from collection.analytics.cross import crossed
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent
 from collection.analytics.scores import Trained
@@ -25,7 +25,6 @@ _METHOD = (
     "examples and answers, so without intervals."
 )
 _SEEN = "no example was left whose writer had not also written what the version was trained on"
-_NOTHING_SCORED = "the round has no accepted examples with a score"
 _BEFORE = (
     Column("model", "Model"),
     Column("arm", "Arm of the model"),
@@ -70,7 +69,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     seen = sum(item.left_out > 0 for item in gone)
     limits = [
         f"{count} of {len(found)} cells are empty, as {why}."
-        for count, why in ((seen, _SEEN), (len(gone) - seen, _NOTHING_SCORED))
+        for count, why in ((seen, _SEEN), (len(gone) - seen, NOTHING_SCORED))
         if count
     ]
     clear, unclear = _findings(last)

@@ -28,6 +28,7 @@ from collection.analytics.two_way import (
     contrast,
     crossed_ratios,
     level,
+    ways_of,
 )
 
 TITLE = "Did the writers change, or the models?"
@@ -128,7 +129,7 @@ class Answered:
         used = rows.any(axis=0)
         hits = self.hits[chosen].reshape(rows.shape)
         kinds = {name: values[used] for name, values in self.kinds.items()}
-        return crossed_ratios(hits[:, used], rows[:, used], np.arange(len(rows)), kinds)[1]
+        return crossed_ratios(hits[:, used], rows[:, used], np.arange(len(rows)), ways_of(rows[:, used], kinds))
 
 
 def answered(study: Study, arm: str) -> Answered | None:

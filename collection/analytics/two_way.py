@@ -179,11 +179,27 @@ def ratios(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
     return Rates(rates, _jackknife(hits, rows), rows, group, limit)
 
 
-def over_kinds(
-    rows: Floats, kinds: Mapping[str, NDArray[np.object_]], by: Callable[[Ints], Rates]
-) -> tuple[tuple[str, ...], Rates]:
-    """The rates that are made ``by`` clusters [rows] of units, whose rows lie in clusters of two ``kinds``, such as
-    their contexts and their writers [rows]; and the kinds that intervals keep together.
+@dataclass(frozen=True)
+class Ways:
+    """How rows are kept together: by clusters [rows] of one kind or of two, with their ``pairs`` [rows] if of two; by
+    none where ``kinds`` has none, ``pairs`` then numbering the rows. ``limit`` says which kinds were left out."""
+
+    kinds: Mapping[str, Ints]
+    pairs: Ints
+    limit: str
+
+    def rates(self, by: Callable[[Ints], Rates]) -> Rates:
+        """The rates that are made ``by`` clusters [rows]."""
+        names = tuple(self.kinds)
+        if len(names) < 2:
+            return replace(by(next(iter(self.kinds.values()), self.pairs)), limit=self.limit, kinds=names)
+        one, other = self.kinds.values()
+        return replace(by(one), kinds=names, crossed=(by(other), by(self.pairs)))
+
+
+def ways_of(rows: Floats, kinds: Mapping[str, NDArray[np.object_]]) -> Ways:
+    """The ways to keep together the rows of units, which lie in clusters of two ``kinds``, such as their contexts and
+    their writers [rows].
 
     A kind is left out, and the limit says so, if a unit has rows of one cluster alone: that tells nothing of others.
     ``rows`` [units, rows] counts a row that a unit has as 1.
@@ -199,20 +215,14 @@ def over_kinds(
     independent = "" if ways else "takes rows as independent and "
     limit = f"with one {' and one '.join(lost)} alone, the interval {independent}is not about {about}" if lost else ""
     if len(ways) < 2:
-        clusters = next(iter(ways.values()), np.arange(rows.shape[1]))
-        return tuple(ways), replace(by(clusters), limit=limit, kinds=tuple(ways))
+        return Ways(ways, np.arange(rows.shape[1]), limit)
     one, other = ways.values()
-    pairs = np.unique(one * (other.max() + 1) + other, return_inverse=True)[1].astype(np.int64)
-    return tuple(ways), replace(by(one), kinds=tuple(ways), crossed=(by(other), by(pairs)))
+    return Ways(ways, np.unique(one * (other.max() + 1) + other, return_inverse=True)[1].astype(np.int64), limit)
 
 
-def crossed_ratios(
-    hits: Floats, rows: Floats, group: Ints, kinds: Mapping[str, NDArray[np.object_]]
-) -> tuple[tuple[str, ...], Rates]:
-    """:func:`over_kinds` of rates ``hits / rows`` of units [units, rows]; every unit needs a row."""
-    return over_kinds(
-        rows, kinds, lambda clusters: ratios(cluster_sums(hits, clusters), cluster_sums(rows, clusters), group)
-    )
+def crossed_ratios(hits: Floats, rows: Floats, group: Ints, ways: Ways) -> Rates:
+    """Rates ``hits / rows`` of units [units, rows] whose rows are kept together in these ``ways``; each needs a row."""
+    return ways.rates(lambda clusters: ratios(cluster_sums(hits, clusters), cluster_sums(rows, clusters), group))
 
 
 def balanced(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:

@@ -26,6 +26,7 @@ from collection.analytics.two_way import (
     level,
     ratios,
     spread,
+    ways_of,
 )
 
 
@@ -93,13 +94,14 @@ def test_the_variance_over_contexts_and_writers_is_the_sum_less_that_over_their_
     wrong = (
         hard.mean(axis=1)[:, None, None] + hard.mean(axis=0)[:, None] + random.normal(0, 0.5, (8, 6, 4)) > 0
     ).astype(float)
-    together, found = crossed_ratios(wrong.reshape(1, -1), np.ones((1, 192)), np.zeros(1, dtype=int), kinds)
+    ways = ways_of(np.ones((1, 192)), kinds)
+    found = crossed_ratios(wrong.reshape(1, -1), np.ones((1, 192)), np.zeros(1, dtype=int), ways)
     of_context, of_writer, of_pair = wrong.mean(axis=(1, 2)), wrong.mean(axis=(0, 2)), wrong.mean(axis=2).ravel()
     expected = sum(
         sign * means.var(ddof=1) / len(means) for means, sign in ((of_context, 1), (of_writer, 1), (of_pair, -1))
     )
     told = spread(found, np.ones(1))
-    assert together == ("context", "writer")
+    assert tuple(ways.kinds) == ("context", "writer")
     assert told.error**2 == pytest.approx(expected)
     assert told.freedom >= 5
     assert told.clusters == pytest.approx(6)
@@ -121,10 +123,11 @@ def test_a_single_context_or_writer_tells_nothing_of_others(
     kinds = _kinds(contexts, writers, 12)
     rows = contexts * writers * 12
     wrong = (np.random.default_rng(5).random((2, rows)) < 0.4).astype(float)
-    together, found = crossed_ratios(wrong, np.ones((2, rows)), np.arange(2), kinds)
+    ways = ways_of(np.ones((2, rows)), kinds)
+    found = crossed_ratios(wrong, np.ones((2, rows)), np.arange(2), ways)
     clusters = np.arange(rows) if not kept else cluster_indices(kinds[kept[0]])[0]
     alone = ratios(*sums(wrong, clusters), np.arange(2), found.limit)
-    assert together == kept
+    assert tuple(ways.kinds) == kept
     assert found.limit.startswith(limit)
     assert level(found, 1) == replace(level(alone, 1), method=found.method)
 
@@ -249,9 +252,10 @@ def test_the_method_names_what_is_kept_together(contexts: int, writers: int, way
     kinds = _kinds(contexts, writers, 12)
     rows = contexts * writers * 12
     some = (np.random.default_rng(5).random((2, rows)) < 0.4).astype(float)
-    _, found = crossed_ratios(some, np.ones((2, rows)), np.arange(2), kinds)
+    kept = ways_of(np.ones((2, rows)), kinds)
+    found = crossed_ratios(some, np.ones((2, rows)), np.arange(2), kept)
     assert level(found, 0).method == f"{ways} jackknife with a t quantile"
-    _, none = crossed_ratios(np.zeros((2, rows)), np.ones((2, rows)), np.arange(2), kinds)
+    none = crossed_ratios(np.zeros((2, rows)), np.ones((2, rows)), np.arange(2), kept)
     assert level(none, 0).method == f"Wilson, with {trials} as trials"
     assert f"no {trials[:-1]} told the two apart" in contrast(none, np.array([1.0, -1.0]))[0].limit
 
