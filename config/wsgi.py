@@ -14,3 +14,6 @@ application = get_wsgi_application()
 get_resolver().url_patterns  # noqa: B018
 gc.collect()
 gc.freeze()
+# A page of a large report makes some 60,000 things that are gone with the answer. At Python's 700 their number alone
+# makes it look through all of them again and again, for cycles that are hardly there.
+gc.set_threshold(100_000, 20, 10)
