@@ -182,18 +182,21 @@ class StoredParts:
     def __init__(self, report: Report, colophon: Mapping[str, Any]) -> None:
         self._report = report
         self._made_by = repr(sorted(colophon.items()))
+        # At once: a report may ask for hundreds of parts.
+        self._kept = {(part.name, part.key): part for part in ReportPart.objects.filter(report=report)}
         self._used: set[int] = set()
 
     def __call__(self, name: str, key: str, compute: Any) -> Any:
         """The part that is kept under that name and key, or a new one."""
         heartbeat(self._report)
         key = hashlib.sha256(f"{key} {self._made_by}".encode()).hexdigest()[:32]
-        found = ReportPart.objects.filter(report=self._report, name=name, key=key).first()
+        found = self._kept.get((name, key))
         if found is None:
             content = compute()
             found, _ = ReportPart.objects.get_or_create(
                 report=self._report, name=name, key=key, defaults={"content": content}
             )
+            self._kept[name, key] = found
         self._used.add(found.pk)
         return found.content
 

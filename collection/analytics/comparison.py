@@ -151,5 +151,5 @@ def overtaking(pair: Pair, options: Options, parts: Parts) -> Crossover:
         return Crossover(0, missing(len(pair.rounds), "it takes two rounds to see one overtake the other"), None)
     answers = tested.predicted[units] == tested.gold
     key = digest("3", pair.name, answers, tested.clusters, tested.group[units], pair.rounds, options)
-    stored = parts(f"crossover-{tested.slug}", key, compute)
+    stored = parts("crossover", key, compute)
     return Crossover(stored["overtakes"], Estimate(*stored["figure"]), stored["share"])

@@ -98,14 +98,14 @@ def crossed(study: Study, parts: Parts) -> list[Cell]:
     for at, item in enumerate(found):
         since.setdefault(max(item.trained.round, item.on_round), []).append(at)
     content = cache(partial(_content, examples=examples))
-    for number, places in since.items():
+    for places in since.values():
         own = [found[at] for at in places]
         named = [(item.trained.arm, item.trained.round, item.on_arm, item.on_round) for item in own]
         of_examples = [[content(keys) for keys, _ in item.said] for item in own]
         key = digest(
             _CODE, study.labels, named, of_examples, np.concatenate([given for item in own for _, given in item.said])
         )
-        stored = parts(f"cross-{number}", key, partial(_plain, own, examples, study.labels))
+        stored = parts("cross", key, partial(_plain, own, examples, study.labels))
         for at, item, plain in zip(places, own, stored, strict=True):
             figures = {name: Estimate(**plain[name]) for name in _ESTIMATES} | {"said": tuple(plain["said"])}
             made[at] = Cell(item.trained, item.on_arm, item.on_round, **(plain | figures))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from collection.analytics.candidates import Candidate, candidates
-from collection.analytics.fits import CURVES, FAMILIES, FEWEST_FOR_CURVES, PARAMETERS, Evidence, Floats, HeldOut, fit
+from collection.analytics.fits import CURVES, FAMILIES, FEWEST_FOR_CURVES, PARAMETERS, Evidence, Floats, fit
 from collection.analytics.gains import ROUNDING, UNMOVED
 from collection.analytics.metrics import Estimate, missing, share, untold
 
@@ -19,8 +19,14 @@ FEWEST_FORECASTS = 5
 _LEAVES = "the straight line through the errors leaves 0% to 100% there"
 # An extrapolation by more than this factor is marked as such.
 _FAR = 3.0
-_BACK_TEST_DRAWS = 300
 _NEVER = 0.025
+
+
+def coming(n: Floats, rounds: int, ahead: int = AHEAD) -> Floats:
+    """How many examples the ``ahead`` rounds after the first ``rounds`` have; after the last of ``n`` [rounds] each has
+    one more step, the middle one so far."""
+    further = n[-1] + np.median(np.diff(n)) * np.arange(1, ahead + 1)
+    return np.concatenate([n, further])[rounds : rounds + ahead]
 
 
 def forecast(
@@ -68,20 +74,23 @@ def _ends(found: Evidence, item: Candidate, ahead: Floats, random: np.random.Gen
     return low, high
 
 
-def back_test(
-    n: Floats, errors: Floats, draws: Floats, held_out: HeldOut, random: np.random.Generator, ahead: int = AHEAD
-) -> list[Estimate]:
+def foretold(n: Floats, errors: Floats, draws: Floats, ahead: Floats, random: np.random.Generator) -> list[Estimate]:
+    """The :func:`forecast` that these rounds alone make: ``n`` and ``errors`` [rounds], ``draws`` [draws, rounds] of
+    test rows and seeds, ``ahead`` [forecasts]."""
+    found = Evidence.of(n, errors, draws, random)
+    return forecast(found, candidates(found, found.held_out().choose(len(n)).family), ahead, random)
+
+
+def back_test(told: Sequence[Sequence[Estimate]], errors: Floats, ahead: int = AHEAD) -> list[Estimate]:
     """The share of past rounds inside the interval forecast 1 … ``ahead`` rounds before, from the rounds until then.
 
-    The curve is chosen anew each time. ``draws`` are those of test rows and seeds alone.
+    ``told`` has the forecasts of the ``ahead`` rounds after the first ``FEWEST_FOR_CURVES``, then of those after one
+    round more each; those beyond the last of ``errors`` [rounds] do not count.
     ``n`` of each counts the rounds that were forecast; missing below ``FEWEST_FORECASTS``.
     """
     inside, trials = np.zeros(ahead, dtype=int), np.zeros(ahead, dtype=int)
-    for origin in range(FEWEST_FOR_CURVES, len(n)):
-        past = Evidence.of(n[:origin], errors[:origin], draws[:_BACK_TEST_DRAWS, :origin], random)
-        later = slice(origin, origin + ahead)
-        told = forecast(past, candidates(past, held_out.choose(origin).family), n[later], random)
-        for index, (item, error) in enumerate(zip(told, errors[later], strict=True)):
+    for origin, items in enumerate(told, FEWEST_FOR_CURVES):
+        for index, (item, error) in enumerate(zip(items, errors[origin:], strict=False)):
             inside[index] += within(item, float(error))
             trials[index] += item.value is not None
     return [_share_inside(int(hits), int(count)) for hits, count in zip(inside, trials, strict=True)]

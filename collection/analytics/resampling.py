@@ -58,22 +58,23 @@ class Resampled:
             seed,
         )
 
-    def drawn(self, groups: Sequence[int]) -> Floats:
-        """Draws [draws, groups] of the errors of some groups, in whatever order, each of another round of any arm.
+    def drawn(self, groups: Sequence[int], most: int | None = None) -> Floats:
+        """Draws [draws, groups] of the errors of some groups, in whatever order, each of another round of any arm; the
+        first ``most`` of them.
 
         Training seeds are redrawn within each group, less what seeds differ by because each answers each row anew, for
         contexts have it already: the two-way variance of Cameron, Gelbach & Miller (2011, J. Bus. Econ. Stat. 29), with
         one share for all ``groups``. Deviations are widened for few contexts and seeds, by the root of c/(c - 1) and,
         for contexts, to Student's quantiles (Hesterberg 2015, Am. Stat. 69).
         """
-        made = np.take(self.over_contexts, groups, axis=1)
+        made = np.take(self.over_contexts[:most], groups, axis=1)
         several = [found for found in (self.variances[group] for group in groups) if found is not None]
         total, chance = np.sum(several, axis=0) if several else (0.0, 0.0)
         own = np.sqrt(max(0.0, 1 - chance / total)) if total > 0 else 0.0
         for index, rates in enumerate(self.rates[group] for group in groups):
             seeds = len(rates)
             if seeds > 1:
-                shares = _drawn_seeds(self.seed, index, seeds, len(made))
+                shares = _drawn_seeds(self.seed, index, seeds, len(self.over_contexts))[:most]
                 made[:, index] += shares @ (rates - rates.mean()) * own * np.sqrt(seeds / (seeds - 1))
         return made
 

@@ -19,7 +19,7 @@ from collection.analytics.fits import (
     Fits,
     Floats,
 )
-from collection.analytics.forecasts import AHEAD, TOO_FEW, back_test, examples_to_reach, forecast
+from collection.analytics.forecasts import TOO_FEW, back_test, coming, examples_to_reach, forecast
 from collection.analytics.gains import ROUNDING, UNMOVED, gains
 from collection.analytics.metrics import Estimate, missing, untold
 
@@ -96,11 +96,11 @@ def returns_of(
     hours: Floats,
     targets: Sequence[float],
     seed: int,
-    ahead: int = AHEAD,
     per: float = 100,
+    past: Sequence[Sequence[Estimate]] = (),
 ) -> Returns:
     """Returns of one arm: ``n`` examples, ``errors`` and ``hours`` [rounds], ``draws`` [draws, rounds] of errors.
-    Gains are for ``per`` examples.
+    Gains are for ``per`` examples; ``past`` forecasts as :func:`back_test` takes them.
 
     Scatter about the curve beyond what the draws explain is added to them first. Raises ValueError where n does not
     grow from round to round or anything but ``hours`` is not finite.
@@ -111,12 +111,11 @@ def returns_of(
         raise ValueError("n must be above 0 and grow from round to round")
     random = np.random.default_rng(seed)
     found = Evidence.of(n, errors, draws, random)
-    held_out = found.held_out()
-    choice = held_out.choose(len(n)) if len(n) >= FEWEST_ROUNDS else None
+    choice = found.held_out().choose(len(n)) if len(n) >= FEWEST_ROUNDS else None
     floor = floor_of(found, choice)
     fitted = None
     if choice is not None:
-        coming = n[-1] + float(np.median(np.diff(n))) * np.arange(1, ahead + 1)
+        later = coming(n, len(n))
         agreeing = candidates(found, choice.family)
         point, refits = agreeing[0].point, agreeing[0].refits
         curve, drawn = np.clip(point.at(n)[0], 0, 1), np.clip(refits.at(n), 0, 1)
@@ -125,8 +124,8 @@ def returns_of(
             **_parameters(point, refits, len(n)),
             next_gain=next_gain(found, agreeing, per),
             curve=tuple(_percentiles(curve, drawn, len(n), _BY_REFITS)),
-            forecast=tuple(zip(coming.tolist(), forecast(found, agreeing, coming, random), strict=True)),
-            back_test=tuple(back_test(n, errors, draws, held_out, random, ahead)),
+            forecast=tuple(zip(later.tolist(), forecast(found, agreeing, later, random), strict=True)),
+            back_test=tuple(back_test(past, errors)),
             targets=tuple((error, examples_to_reach(error, agreeing, n, floor.low or 0.0)) for error in targets),
         )
     # Scatter about the curve says nothing of what other test rows would have shown.

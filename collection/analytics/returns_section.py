@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from collection.analytics import charts
-from collection.analytics.fits import FAMILIES
-from collection.analytics.forecasts import AHEAD
+from collection.analytics.fits import FAMILIES, FEWEST_FOR_CURVES, Floats
+from collection.analytics.forecasts import AHEAD, coming, foretold
 from collection.analytics.gains import WINDOW, last_clear
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import Parts, digest
@@ -21,7 +21,7 @@ from collection.analytics.sections import Cell, Chart, Column, Options, Section,
 from collection.analytics.series import Series, series_of
 from collection.analytics.study import Study
 
-_CODE = 4
+_CODE = 5
 _ACCURACY_STEP, _TARGETS = 5, 3
 _PER = (100, 50, 20, 10, 5, 2, 1)
 _FORMULAS = {
@@ -59,7 +59,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     limits += [f"No trained version was scored on {tested.name} yet." for tested in known if not found[tested.slug]]
     per = _per([series for each in found.values() for series in each])
     told = [
-        _Told(tested, series, _returns(series, tested, options, parts, per), per)
+        _Told(tested, series, _returns(series, options, parts, per), per)
         for tested in known
         for series in found[tested.slug]
     ]
@@ -77,17 +77,30 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     )
 
 
-def _returns(series: Series, tested: Tested, options: Options, parts: Parts, per: int) -> Returns:
+def _returns(series: Series, options: Options, parts: Parts, per: int) -> Returns:
     targets = _targets(float(series.errors[-1]))
-    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets, per)
-    name = f"returns-{tested.slug}-{series.arm}"
+    past = _foretold(series, options.seed, parts)
+    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets, per, past)
 
     def compute() -> dict[str, Any]:
         return dataclasses.asdict(
-            returns_of(series.n, series.errors, series.draws, series.hours, targets, options.seed, per=per)
+            returns_of(series.n, series.errors, series.draws, series.hours, targets, options.seed, per, past)
         )
 
-    return Returns.from_plain(parts(name, key, compute))
+    return Returns.from_plain(parts("returns", key, compute))
+
+
+def _foretold(series: Series, seed: int, parts: Parts) -> list[list[Estimate]]:
+    """The forecasts of each past round. What a round's were a later one does not change: they are a part each."""
+    found = []
+    for rounds, draws in enumerate(series.past, FEWEST_FOR_CURVES):
+        made_of = series.n[:rounds], series.errors[:rounds], draws, coming(series.n, rounds)
+
+        def compute(made_of: tuple[Floats, Floats, Floats, Floats] = made_of) -> list[dict[str, Any]]:
+            return [dataclasses.asdict(item) for item in foretold(*made_of, np.random.default_rng(seed))]
+
+        found.append([Estimate(**item) for item in parts("foretold", digest(_CODE, seed, *made_of), compute)])
+    return found
 
 
 def _per(series: Sequence[Series]) -> int:

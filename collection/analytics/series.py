@@ -7,20 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from collection.analytics.effort import efforts
-from collection.analytics.fits import Floats
+from collection.analytics.fits import FEWEST_FOR_CURVES, Floats
 from collection.analytics.metrics import Estimate
 from collection.analytics.scores import Tested
 from collection.analytics.study import Study
 
+_PAST_DRAWS = 300
+
 
 @dataclass(frozen=True)
 class Series:
-    """One arm on one test set; all but ``draws`` [draws, rounds] are [rounds], in the order of ``n``.
+    """One arm on one test set; all but ``draws`` and ``past`` [draws, rounds] are [rounds], in the order of ``n``.
 
     ``n`` is the examples trained on, above 0: the base version, at 0 examples, is left out, where a power law has no
     value. ``left_out`` are rounds trained on as many examples as a later one, which stands for them. ``measured`` are
-    the errors with the intervals that learning curves give them. ``hours`` is all work of annotators up to the round,
-    NaN where it is not known. ``single`` tells that some round has one training seed.
+    the errors with the intervals that learning curves give them. ``past`` has draws, fewer of them, as they were when
+    there were the first ``FEWEST_FOR_CURVES`` rounds alone, then one round more each, until all but the last. ``hours``
+    is all work of annotators up to the round, NaN where it is not known. ``single`` tells that some round has one
+    training seed.
     """
 
     arm: str
@@ -30,6 +34,7 @@ class Series:
     errors: Floats
     measured: tuple[Estimate, ...]
     draws: Floats
+    past: tuple[Floats, ...]
     hours: Floats
     single: bool
 
@@ -46,6 +51,7 @@ def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Serie
         standing = {item.examples: (at, item) for at, item in own}.values()
         groups, trained = [at for at, _ in standing], [item for _, item in standing]
         resampled = tested.resampled(draws, seed)
+        before = range(FEWEST_FOR_CURVES, len(groups))
         found.append(
             Series(
                 arm=arm,
@@ -55,6 +61,7 @@ def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Serie
                 errors=resampled.errors[groups],
                 measured=tuple(tested.errors.levels[at] for at in groups),
                 draws=resampled.drawn(groups),
+                past=tuple(resampled.drawn(groups[:rounds], _PAST_DRAWS) for rounds in before),
                 hours=np.array([spent[arm, item.round].hours for item in trained], dtype=float),
                 single=any(len(item.versions) == 1 for item in trained),
             )

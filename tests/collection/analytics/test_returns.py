@@ -14,9 +14,9 @@ from benchmarks.coverage_cases.returns import CASES
 from collection.analytics import scores
 from collection.analytics.candidates import Candidate, candidates
 from collection.analytics.fits import Evidence, fit
-from collection.analytics.forecasts import back_test, examples_to_reach, forecast, within
+from collection.analytics.forecasts import back_test, coming, examples_to_reach, forecast, foretold, within
 from collection.analytics.gains import gains, last_clear
-from collection.analytics.metrics import Estimate
+from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import afresh
 from collection.analytics.resampling import drawn_errors
 from collection.analytics.returns import next_gain, returns_of
@@ -25,6 +25,7 @@ from collection.analytics.sections import Cell, Options, Section
 from collection.analytics.series import series_of
 from collection.analytics.study import Study, table
 from collection.analytics.two_way import level
+from tests.collection.analytics.studies_compare import until
 from tests.collection.analytics.studies_returns import ARMS, CURVES, curved_study
 
 QUICK = Options(draws=200)
@@ -195,10 +196,35 @@ def test_the_next_gain_is_no_more_than_the_errors_that_are_left() -> None:
 
 def test_a_back_test_of_few_forecasts_gives_no_share() -> None:
     found, random = noisy(0.1 + 4 * N**-0.5, 0.002)
-    told = back_test(found.n, found.errors, found.draws, found.held_out(), random)
+    past = [
+        foretold(N[:rounds], found.errors[:rounds], found.draws[:, :rounds], coming(N, rounds), random)
+        for rounds in range(6, 12)
+    ]
+    told = back_test(past, found.errors)
     assert [item.n for item in told] == [6, 5, 4, 3, 2]
     assert [item.value is None for item in told] == [False, False, True, True, True]
     assert "a share takes 5 forecasts, and 4 could be made" in told[2].limit
+
+
+def test_a_back_test_counts_the_rounds_inside_the_interval_of_so_many_rounds_ahead() -> None:
+    right, wrong = Estimate(6, 0.2, 0.1, 0.3), Estimate(6, 0.5, 0.4, 0.6)
+    none = missing(6, "too few")
+    past = [[right, wrong]] * 3 + [[wrong, right]] * 2 + [[none, right]]
+    told = back_test(past, np.full(12, 0.2), ahead=2)
+    # The second of the last is of a round that is yet to come.
+    assert [(item.n, item.value) for item in told] == [(5, 0.6), (5, 0.4)]
+
+
+def test_coming_rounds_have_the_examples_they_had_and_then_go_on_by_the_middle_step() -> None:
+    n = np.array([100.0, 200.0, 300.0, 420.0])
+    assert coming(n, 2, ahead=4).tolist() == [300.0, 420.0, 520.0, 620.0]
+
+
+def test_past_draws_are_those_that_the_study_had_then() -> None:
+    made = curved_study(rounds=8, seeds=3)
+    now, then = (series_of(each, scores.tested_sets(each)[0][0], 400, 0)[0] for each in (made, until(made, 6)))
+    assert [draws.shape for draws in now.past] == [(300, 6), (300, 7)]
+    assert np.array_equal(now.past[0], then.draws[:300])
 
 
 def test_draws_have_the_variance_of_contexts_and_seeds() -> None:
