@@ -103,7 +103,7 @@ def measure(study: Study, options: Options, parts: Parts) -> Measured:
             parsed = digest(key, syntax.parser())
             distances = parts("quality-syntax", parsed, partial(syntax.distances, own["text"].tolist()))
             measures["distance"][places] = _numbers(distances)
-    pairs = _pairs(rows, hashes, parts)
+    pairs = _pairs(rows, split, hashes, parts)
     rows = rows.assign(**measures, **_repeats(rows, pairs))
     return Measured(rows, of_group, keys, _spectra(counted, "words"), _spectra(counted, "bigrams"), leanings, pairs)
 
@@ -172,9 +172,11 @@ def _words(rows: pd.DataFrame, split: Split) -> list[tuple[Any, ...]]:
     return [(item.word, item.label, item.texts, item.elsewhere, item.pmi, item.z, item.q) for item in found]
 
 
-def _pairs(rows: pd.DataFrame, hashes: NDArray[np.uint64], parts: Parts) -> tuple[duplicates.Places, duplicates.Places]:
+def _pairs(
+    rows: pd.DataFrame, split: Split, hashes: NDArray[np.uint64], parts: Parts
+) -> tuple[duplicates.Places, duplicates.Places]:
     """Pairs of texts that are nearly the same; a round's with all texts before them are a part."""
-    near = duplicates.NearTexts(rows["text"].tolist())
+    near = duplicates.NearTexts(rows["text"].tolist(), split)
     ends = np.flatnonzero(np.diff(rows["round"], append=np.inf)) + 1
     earlier: list[int] = []
     later: list[int] = []
