@@ -25,6 +25,7 @@ from collection.analytics.report import BUILDERS, colophon, summary
 from collection.analytics.sections import Options, Section
 from collection.analytics.study import Study, table
 from collection.analytics.typesetting import typeset
+from collection.uncollected import uncollected
 from tests.collection.analytics.kept import Kept
 from tests.collection.analytics.studies_compare import study, until
 
@@ -74,11 +75,12 @@ def timed(made: Study, parts: Parts, each: dict[str, float] | None = None) -> tu
     """The sections, and the seconds that they took; of each section too."""
     began = time.perf_counter()
     found = []
-    for build in BUILDERS:
-        at = time.perf_counter()
-        found.append(build(made, Options(), parts))
-        if each is not None:
-            each[found[-1].id] = time.perf_counter() - at
+    with uncollected():
+        for build in BUILDERS:
+            at = time.perf_counter()
+            found.append(build(made, Options(), parts))
+            if each is not None:
+                each[found[-1].id] = time.perf_counter() - at
     return [summary(made, found), *found], time.perf_counter() - began
 
 

@@ -24,6 +24,7 @@ from collection.analytics.quality import section as quality_section
 from collection.analytics.quality import syntax
 from collection.analytics.sections import Options, Section
 from collection.analytics.study import Study
+from collection.uncollected import uncollected
 
 Builder = Callable[[Study, Options, Parts], Section]
 
@@ -68,7 +69,8 @@ _LIMITED = {"comparison": 3, "collection": 1, "cross": 1, "panel": 1}
 
 def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:
     """All sections, the summary first."""
-    found = [build(study, options, parts) for build in BUILDERS]
+    with uncollected():
+        found = [build(study, options, parts) for build in BUILDERS]
     return [summary(study, found), *found]
 
 

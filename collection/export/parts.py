@@ -7,10 +7,9 @@ a space, which JSON does not mind.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -21,6 +20,7 @@ from collection.export.rows import BATCH, Met, Reading, Row, attempt_rows, examp
 from collection.export.scanning import Scanner
 from collection.export.whole import read_note, whole, write_note
 from collection.models import Round
+from collection.uncollected import uncollected
 
 Table = Literal["examples", "attempts"]
 # Says how far a build is: phase, done, of how many. Raises whatever ends the build.
@@ -59,7 +59,7 @@ class Parts:
         rows: dict[str, int] = {}
         for table in tables:
             source = example_rows if table == "examples" else attempt_rows
-            with self._written(round_, table) as file, _uncollected():
+            with self._written(round_, table) as file, uncollected():
                 count = 0
                 for row in source(reading, round_, met):
                     line = orjson.dumps(row, option=LINE)
@@ -100,15 +100,3 @@ class Parts:
 
     def _written(self, round_: Round, table: Table) -> AbstractContextManager[BinaryIO]:
         return whole(self.path(round_, table))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No search for cycles, which would go through all rows of a batch again and again: no row is in one."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()

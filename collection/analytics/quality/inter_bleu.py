@@ -15,6 +15,7 @@ from collection.analytics.quality.matches import Matches, blocks
 
 Floats = NDArray[np.float64]
 _ORDERS = 4
+_TOKENIZER: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
 # Of as many others a text's nearest is sought where figures of unequal numbers of texts are compared.
 OTHERS = 20
 # The source study's script stops after the text of index 1,000.
@@ -80,8 +81,7 @@ def bleu_blocks(texts: Sequence[str], *, effective_order: bool = True) -> Iterat
     m1 2^-(1+…+k): all orders above the first are taken to have no match, and those that have one, which are few, are
     put right by a factor of m 2^(highest order + 1 - n).
     """
-    tokenizer: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
-    split = [tokenizer(text.rstrip()).split() for text in texts]
+    split = [tokens_13a(text) for text in texts]
     lengths = np.array([len(item) for item in split], dtype=float)
     orders = np.clip(lengths, 1, _ORDERS)
     denominators = np.prod([np.maximum(lengths - n, 1) for n in range(_ORDERS)], axis=0)
@@ -107,6 +107,14 @@ def bleu_blocks(texts: Sequence[str], *, effective_order: bool = True) -> Iterat
         product[short] = few
         product *= 100 * np.exp(np.minimum(0, 1 - distinct / own))[:, place]
         yield rows, product
+
+
+def tokens_13a(text: str) -> list[str]:
+    """What sacrebleu's tokenizer 13a makes of a text. It looks at what stands between two spaces by itself, but at line
+    breaks, and remembers what it has seen: words come again, texts do not."""
+    if "\n" in text:
+        return _TOKENIZER(text.rstrip()).split()
+    return [token for piece in text.split() for token in _TOKENIZER(piece).split()]
 
 
 def _occurrences(split: Sequence[Sequence[str]]) -> Iterator[csr_array]:

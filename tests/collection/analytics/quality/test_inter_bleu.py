@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from collection.analytics.quality.inter_bleu import bleu_blocks, likeness, nearest_as_released
+from collection.analytics.quality.inter_bleu import bleu_blocks, likeness, nearest_as_released, tokens_13a
 from collection.analytics.quality.matches import BLOCK
 
 _WORDS = ["the", "a", "man", "dog", "never", "runs", "3.5", "don't", ",", ".", "it's", "&amp;", "Über", "日本"]
@@ -36,6 +37,12 @@ def theirs(texts: list[str], effective_order: bool = True) -> np.ndarray:
 @given(_TEXTS, st.booleans())
 def test_scores_are_those_of_sacrebleu(texts: list[str], effective_order: bool) -> None:
     assert matrix(texts, effective_order) == pytest.approx(theirs(texts, effective_order), abs=1e-9)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text("aé1.,-&;'<\"( \t\n\r\u00a0", max_size=14))
+def test_tokens_are_those_of_sacrebleu_also_where_words_are_looked_at_alone(text: str) -> None:
+    assert tokens_13a(text) == Tokenizer13a()(text.rstrip()).split()
 
 
 def test_scores_of_several_blocks_are_those_of_sacrebleu() -> None:
