@@ -32,9 +32,9 @@ _REFERS_TO = (
 
 def faults(study: Study) -> Iterator[Fault]:
     """The rows that cannot be (see ``cells``), or do not fit the others: of the same name as an earlier one; a second
-    version that a round trained; of a version or a test set that is in no row; votes of another arm or round than their
-    example, or of its writer; test items with gaps between them; more or fewer predictions than test items, or than
-    examples.
+    version that a round trained; of a version or a test set that is in no row; an attempt that became an example that
+    is in no row, or is another's; a vote of another arm or round than its example, or of its writer; test items with
+    gaps between them; more or fewer predictions than test items, or than examples.
 
     A vote may be on an example that is in no row: its text was taken back.
     """
@@ -43,7 +43,10 @@ def faults(study: Study) -> Iterator[Fault]:
     yield from impossible_values(study)
     one_a_round = study.versions["role"] != "curve"
     yield from _again("versions", study.versions, ["role", "arm", "round"], one_a_round)
-    yield from _again("attempts", study.attempts, ["example"], study.attempts["example"] != "")
+    became = study.attempts["example"]
+    lost = (became != "") & ~became.isin(study.examples["key"])
+    yield from marked("attempts", "example", lost, 'must be the key of a row of examples, or ""')
+    yield from _again("attempts", study.attempts, ["example"], became != "")
     for name, column, other in _REFERS_TO:
         there = getattr(study, name)[column].isin(getattr(study, other)[column])
         yield from marked(name, column, ~there, f"must be that of a row of {other}")

@@ -104,6 +104,7 @@ def test_a_row_that_cannot_be_is_named(tmp_path: Path, name: str, change: dict[s
         ("attempts", {"index": 0}, "line 1: index must not be below 1"),
         ("attempts", {"confidence": -0.1}, "line 1: confidence must be a probability, from 0 to 1"),
         ("attempts", {"confidence": 1.1}, "line 1: confidence must be a probability, from 0 to 1"),
+        ("attempts", {"example": "lost"}, 'line 1: example must be the key of a row of examples, or ""'),
         ("attempts", {"example": "plain-1-0"}, "line 2: example stands in an earlier line too"),
         ("votes", {"arm": "static"}, "line 1: arm must be that of its example"),
         ("votes", {"round": 1}, "line 7: round must be that of its example"),
