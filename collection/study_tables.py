@@ -218,7 +218,9 @@ class _Tables:
             }
 
     def round_scores(self) -> Iterator[Row]:
-        found = RoundScore.objects.filter(round__arm__experiment=self._experiment)
+        found = RoundScore.objects.filter(
+            _of_versions("model_version", self._experiment), round__arm__experiment=self._experiment
+        )
         for item in found.select_related("model_version", "round__arm").order_by("pk"):
             yield {
                 "version": str(item.model_version),
@@ -243,8 +245,12 @@ class _Tables:
 
 
 def active_seconds(signs: list[datetime]) -> float:
-    """Time at work between signs of a person, in their order, each gap counted up to LONGEST_GAP; in seconds."""
-    return sum(min(later - earlier, LONGEST_GAP).total_seconds() for earlier, later in pairwise(signs))
+    """Time at work between signs of a person, in their order, each gap counted up to LONGEST_GAP; in seconds.
+
+    Signs may come from several clocks: a later sign of an earlier time is a gap of no time.
+    """
+    gaps = (later - earlier for earlier, later in pairwise(signs))
+    return sum(min(max(gap, timedelta(0)), LONGEST_GAP).total_seconds() for gap in gaps)
 
 
 def _version(version: ModelVersion, arm: str, number: int, role: str) -> Row:

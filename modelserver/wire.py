@@ -24,6 +24,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_INPUTS_PER_REQUEST = 256
 MAX_TEXT_CHARACTERS = 20_000
 INPUT_NAMES = ("text", "text_pair")
+# Servers round probabilities: one may be larger than 1 by as much, and so may the sum of a row be off.
+ROUNDING = 1e-3
 
 T = TypeVar("T")
 JobKind = Literal["import", "train", "evaluate"]
@@ -195,9 +197,9 @@ def parse_infer_response(body: object, model: ModelRef, labels: Sequence[str], c
     predictions = []
     for start in range(0, len(data), len(labels)):
         row = data[start : start + len(labels)]
-        if not all(isinstance(value, (int, float)) and 0 <= value <= 1.001 for value in row):
+        if not all(isinstance(value, (int, float)) and 0 <= value <= 1 + ROUNDING for value in row):
             raise WireError("probabilities", "must be numbers between 0 and 1")
-        if abs(sum(row) - 1) > 1e-3:
+        if abs(sum(row) - 1) > ROUNDING:
             raise WireError("probabilities", "must sum to 1 in each row")
         best = max(range(len(row)), key=row.__getitem__)
         predictions.append(

@@ -3,62 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pandas as pd
 
-from collection.analytics.scores import BASE
+from collection.analytics.cells import Fault, impossible_values, marked
 from collection.analytics.study import Study
-from collection.states import ExampleState
 
 # Columns whose values, together, name a row of the table.
 _NAMED_BY: dict[str, list[str]] = {
     "examples": ["key"],
     "attempts": ["key"],
     "votes": ["validator", "example"],
+    "versions": ["version", "role"],
     "test_sets": ["test_set"],
     "test_items": ["test_set", "index"],
     "evaluations": ["version", "test_set"],
     "round_scores": ["version", "arm", "round"],
 }
-_OF_AN_ARM = ("examples", "attempts", "votes", "versions", "round_scores")
-# What was retracted was not collected.
-_STATES = [state.value for state in ExampleState if state != ExampleState.RETRACTED]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a row, counted from 0, of a table; ``message`` goes on from the name of the column."""
-
-    table: str
-    row: int
-    column: str
-    message: str
+# Table, column, and the table with a row of that name. Scores of a round may be of an example that is in no row: an
+# imported release may have left it out.
+_REFERS_TO = (
+    ("test_items", "test_set", "test_sets"),
+    ("evaluations", "test_set", "test_sets"),
+    ("evaluations", "version", "versions"),
+    ("round_scores", "version", "versions"),
+)
 
 
 def faults(study: Study) -> Iterator[Fault]:
-    """The rows that do not fit the others: of the same name as an earlier one; of an arm or a round that the study
-    lacks, or a state that no example has; test items with gaps between them; with label indices that the task lacks;
-    with more or fewer of these than test items, or than examples.
+    """The rows that cannot be (see ``cells``), or do not fit the others: of the same name as an earlier one; a second
+    version that a round trained; of a version or a test set that is in no row; an attempt that became an example that
+    is in no row, or is another's; a vote of another arm or round than its example, or of its writer; test items with
+    gaps between them; more or fewer predictions than test items, or than examples.
 
     A vote may be on an example that is in no row: its text was taken back.
     """
     for name, columns in _NAMED_BY.items():
-        again = getattr(study, name).duplicated(columns).to_numpy().nonzero()[0]
-        others = f" in the same {' and '.join(columns[1:])}" if columns[1:] else ""
-        for row in again.tolist():
-            yield Fault(name, row, columns[0], f"stands in an earlier line too{others}")
-    for name in _OF_AN_ARM:
-        yield from _misplaced(study, name)
-    states = study.examples["state"]
-    yield from _marked("examples", "state", ~states.isin(_STATES), f"must be one of {', '.join(_STATES)}")
+        yield from _again(name, getattr(study, name), columns)
+    yield from impossible_values(study)
+    one_a_round = study.versions["role"] != "curve"
+    yield from _again("versions", study.versions, ["role", "arm", "round"], one_a_round)
+    became = study.attempts["example"]
+    lost = (became != "") & ~became.isin(study.examples["key"])
+    yield from marked("attempts", "example", lost, 'must be the key of a row of examples, or ""')
+    yield from _again("attempts", study.attempts, ["example"], became != "")
+    for name, column, other in _REFERS_TO:
+        there = getattr(study, name)[column].isin(getattr(study, other)[column])
+        yield from marked(name, column, ~there, f"must be that of a row of {other}")
+    yield from _votes(study)
     places = study.test_items.groupby("test_set")["index"]
     beyond = study.test_items["index"] >= places.transform("size")
-    yield from _marked("test_items", "index", beyond, "must count the items of its test set from 0, without gaps")
-    for name in ("evaluations", "round_scores"):
-        for row, predicted in enumerate(getattr(study, name)["predicted"]):
-            if len(predicted) and not 0 <= predicted.min() <= predicted.max() < len(study.labels):
-                yield Fault(name, row, "predicted", f"must be label indices from 0 to {len(study.labels) - 1}")
+    yield from marked("test_items", "index", beyond, "must count the items of its test set from 0, without gaps")
+    yield from _scores(study)
+
+
+def _again(name: str, rows: pd.DataFrame, columns: list[str], among: pd.Series | None = None) -> Iterator[Fault]:
+    """The rows, of all or those ``among`` them, with the values of an earlier one in the columns."""
+    others = f" in the same {' and '.join(columns[1:])}" if columns[1:] else ""
+    again = rows.duplicated(columns) if among is None else rows[columns].where(among).duplicated() & among
+    return marked(name, columns[0], again, f"stands in an earlier line too{others}")
+
+
+def _votes(study: Study) -> Iterator[Fault]:
+    """Votes that are not where their example is, or are its writer's own."""
+    examples, votes = study.examples.drop_duplicates("key").set_index("key"), study.votes
+    there = votes["example"].isin(examples.index)
+    for column in ("arm", "round"):
+        elsewhere = there & (votes[column] != votes["example"].map(examples[column]))
+        yield from marked("votes", column, elsewhere, "must be that of its example")
+    own = there & (votes["validator"] == votes["example"].map(examples["writer"]))
+    yield from marked("votes", "validator", own, "must not be the writer of the example")
+
+
+def _scores(study: Study) -> Iterator[Fault]:
+    """More or fewer predictions than what they are of, and examples that a version is scored on twice."""
     items = study.test_items["test_set"].value_counts().to_dict()
     for row, (test_set, predicted) in enumerate(
         zip(study.evaluations["test_set"], study.evaluations["predicted"], strict=True)
@@ -74,19 +92,3 @@ def faults(study: Study) -> Iterator[Fault]:
             yield Fault("round_scores", row, "predicted", told)
         if len(set(keys)) < len(keys):
             yield Fault("round_scores", row, "examples", "must be different ones")
-
-
-def _misplaced(study: Study, name: str) -> Iterator[Fault]:
-    """The rows of an arm or a round that the study lacks. A base version is of neither."""
-    rows = getattr(study, name)
-    base = rows["role"] == BASE if "role" in rows else pd.Series(False, index=rows.index)
-    known = rows["arm"].isin(list(study.arms)).mask(base, rows["arm"] == "")
-    there = rows["round"].between(1, study.rounds).mask(base, rows["round"] == 0)
-    but = ', or "" of a base version' if base.any() else ""
-    yield from _marked(name, "arm", ~known, f"must be one of {', '.join(study.arms)}{but}")
-    but = ", or 0 of a base version" if base.any() else ""
-    yield from _marked(name, "round", ~there, f"must be from 1 to {study.rounds:,}{but}")
-
-
-def _marked(table: str, column: str, wrong: pd.Series, message: str) -> Iterator[Fault]:
-    return (Fault(table, row, column, message) for row in wrong.to_numpy(dtype=bool).nonzero()[0].tolist())

@@ -16,7 +16,8 @@ from collection.analytics.consistency import faults
 from collection.analytics.study import TABLES, Study, table
 
 STUDY_FILE = "study.json"
-_MOST_ROUNDS = 1_000_000
+# What a plan may have of each.
+_MOST = 1_000_000
 _SCALARS = {
     "name": str,
     "slug": str,
@@ -84,8 +85,9 @@ def _scalars(path: Path) -> dict[str, Any]:
             "".join(values[name]).encode()
         except UnicodeEncodeError:
             raise StudyFileError(f"{path.name}: {name} must have no lone surrogates") from None
-    if not 1 <= values["rounds"] <= _MOST_ROUNDS:
-        raise StudyFileError(f"{path.name}: rounds must be from 1 to {_MOST_ROUNDS:,}")
+    for name in ("rounds", "quota", "quorum"):
+        if not 1 <= values[name] <= _MOST:
+            raise StudyFileError(f"{path.name}: {name} must be from 1 to {_MOST:,}")
     return {name: values[name] for name in _SCALARS} | {"labels": tuple(values["labels"])}
 
 

@@ -16,6 +16,8 @@ from collection.analytics.study import Study
 from collection.analytics.two_way import Floats, Ints, Rates, balanced, cluster_indices, cluster_sums, ratios
 
 BASE = "base"
+# What a version may have been trained for; of several that stand for a round, the first here comes before the others.
+ROLES = ("curve", "loop", BASE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def standing(study: Study, scored: pd.Series) -> tuple[Trained, ...]:
     found = []
     for place in [("", 0), *((arm, number) for arm in study.arms for number in range(1, study.rounds + 1))]:
         roles = chosen.get(place, {})
-        role = next((role for role in ("curve", "loop", BASE) if role in roles), None)
+        role = next((role for role in ROLES if role in roles), None)
         if role is not None:
             _, versions, sizes = zip(*sorted(roles[role]), strict=True)
             found.append(Trained(*place, role, versions, sum(sizes) / len(sizes)))

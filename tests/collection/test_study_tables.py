@@ -120,6 +120,11 @@ def test_a_long_gap_counts_as_five_minutes_of_work() -> None:
     assert active_seconds([START]) == 0
 
 
+def test_a_clock_that_is_behind_another_takes_no_time_away_from_work() -> None:
+    signs = [START + dt.timedelta(minutes=at) for at in (0, 2, 1.5, 2)]
+    assert active_seconds(signs) == (2 + 0 + 0.5) * 60
+
+
 def test_an_experiment_without_anything_is_tables_without_rows() -> None:
     study = study_of(factories.draft())
     for name, columns in TABLES.items():

@@ -17,6 +17,7 @@ from collection.importing.studies.ids import Seen
 from collection.models import Assignment, Attempt, Example, Validation
 from collection.states import AttemptState, ExampleState
 from collection.texts import fingerprint
+from modelserver.wire import ROUNDING
 
 Row = dict[str, Any]
 _STATES = tuple(state for state in ExampleState if state != ExampleState.RETRACTED)
@@ -114,6 +115,8 @@ class Checker:
             self._fault("prediction", f"Must be one of {', '.join(self._labels)}, not {prediction[:80]!r}.")
         if shares is not None and not set(shares) <= set(self._labels):
             self._fault("probabilities", "Are those of other labels than the task's.")
+        elif shares is not None and not all(0 <= share <= 1 + ROUNDING for share in shares.values()):
+            self._fault("probabilities", "Must be from 0 to 1.")
         judged = row["fooled"] is not None
         if judged != (prediction is not None) or (judged and version is None):
             self._fault("fooled", "A verdict has a prediction and a version, and what has none has neither.")

@@ -134,6 +134,8 @@ def awkward_studies() -> dict[str, Study]:
         fooled=usual.examples["fooled"].where(np.arange(len(usual.examples)) % 7 > 0),
         seconds=usual.examples["seconds"].where(np.arange(len(usual.examples)) % 7 > 0),
     )
+    uneven = usual.examples[(usual.examples["arm"] != "static") | (usual.examples["round"] == 1)]
+    became = usual.attempts["example"]
     return {
         "usual": usual,
         "one round": collected_study(rounds=1, texts=20),
@@ -160,7 +162,7 @@ def awkward_studies() -> dict[str, Study]:
         "unknown times and costs": dataclasses.replace(usual, examples=unknown),
         "some unknown": dataclasses.replace(usual, examples=some_unknown),
         "unequal rounds": dataclasses.replace(
-            usual, examples=usual.examples[(usual.examples["arm"] != "static") | (usual.examples["round"] == 1)]
+            usual, examples=uneven, attempts=usual.attempts.assign(example=became.where(became.isin(uneven["key"]), ""))
         ),
         "nothing accepted": dataclasses.replace(usual, examples=usual.examples.assign(state="rejected")),
         "a label that the task lacks": dataclasses.replace(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from collection.analytics.consistency import faults
 from collection.analytics.files import StudyFileError, read_study, write_study
 from collection.analytics.study import Study
 from tests.collection.analytics.studies_collecting import awkward_studies, collected_study
-from tests.collection.analytics.studies_compare import study
+from tests.collection.analytics.studies_compare import study, with_table
 from tests.collection.analytics.studies_quality import example
 from tests.collection.analytics.studies_quality import study as text_study
 from tests.collection.analytics.studies_returns import curved_study
 
 LABELS = "must be label indices from 0 to 1"
+BASE = {"arm": "", "round": 0, "role": "base"}
 
 
 def written(folder: Path) -> Path:
@@ -63,7 +65,22 @@ def test_a_study_that_holds_together_is_read(tmp_path: Path) -> None:
         ("evaluations", {"version": "base"}, "version stands in an earlier line too in the same test_set"),
         ("evaluations", {"predicted": [0, 0, 7, 0, 0]}, f"predicted {LABELS}"),
         ("evaluations", {"predicted": [0, 0]}, "predicted must have a label index for each of the 5 items"),
-        ("evaluations", {"test_set": "?"}, "predicted must have a label index for each of the 0 items"),
+        ("evaluations", {"test_set": "?"}, "test_set must be that of a row of test_sets"),
+        ("evaluations", {"version": "lost"}, "version must be that of a row of versions"),
+        ("round_scores", {"version": "lost"}, "version must be that of a row of versions"),
+        ("versions", {"role": "lost"}, "role must be one of curve, loop, base"),
+        ("versions", {"version": "base", "role": "base"}, "version stands in an earlier line too in the same role"),
+        ("versions", BASE | {"version": "b"}, "role stands in an earlier line too in the same arm and round"),
+        ("versions", {"rows": -1}, "rows must be a whole number from 0"),
+        ("examples", {"label": "maybe"}, "label must be one of yes, no"),
+        ("examples", {"tries": 0}, "tries must not be below 1"),
+        *((name, {"seconds": -0.5}, "seconds must not be below 0") for name in ("examples", "votes")),
+        *((name, {"cost": -1.0}, "cost must not be below 0") for name in ("examples", "votes")),
+        ("votes", {"label": "maybe"}, 'label must be one of yes, no, or "" of a flag'),
+        ("votes", {"label": ""}, 'flagged must be true where label is "", and false where it is not'),
+        ("votes", {"flagged": True}, 'flagged must be true where label is "", and false where it is not'),
+        ("votes", {"flagged": None}, 'flagged must be true where label is "", and false where it is not'),
+        ("votes", {"validator": "dynamic writer 1.1"}, "validator must not be the writer of the example"),
         ("evaluations", {"predicted": "01010"}, "predicted must be a list of label indices"),
         ("round_scores", {"predicted": [0, 0, 0, 2]}, f"predicted {LABELS}"),
         ("round_scores", {"predicted": [0, 0, 0]}, "predicted must have a label index for each of the 4 examples"),
@@ -79,10 +96,59 @@ def test_a_row_that_cannot_be_is_named(tmp_path: Path, name: str, change: dict[s
     assert refused(tmp_path).startswith(f"{name}.jsonl, line 2: {said}")
 
 
-def test_an_attempt_of_an_arm_that_the_study_lacks_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("attempts", {"arm": "lost"}, "line 1: arm must be one of plain, static, dynamic"),
+        ("attempts", {"label": "maybe"}, "line 1: label must be one of entailment, not_entailment"),
+        ("attempts", {"index": 0}, "line 1: index must not be below 1"),
+        ("attempts", {"confidence": -0.1}, "line 1: confidence must be a probability, from 0 to 1"),
+        ("attempts", {"confidence": 1.1}, "line 1: confidence must be a probability, from 0 to 1"),
+        ("attempts", {"example": "lost"}, 'line 1: example must be the key of a row of examples, or ""'),
+        ("attempts", {"example": "plain-1-0"}, "line 2: example stands in an earlier line too"),
+        ("votes", {"arm": "static"}, "line 1: arm must be that of its example"),
+        ("votes", {"round": 1}, "line 7: round must be that of its example"),
+    ],
+)
+def test_what_no_attempt_and_no_vote_can_have_is_named(
+    tmp_path: Path, name: str, changes: dict[str, Any], said: str
+) -> None:
+    given = collected_study(rounds=2, texts=3)
+    write_study(with_table(given, name, getattr(given, name).assign(**changes)), tmp_path)
+    assert refused(tmp_path) == f"{name}.jsonl, {said}"
+
+
+def test_a_second_version_that_a_round_trained_is_named(tmp_path: Path) -> None:
+    given = study(arms={"dynamic": "dynamic"}, rounds=2, quota=4, test_rows=5, test_contexts=5)
+    versions = given.versions.assign(round=given.versions["round"].replace(2, 1))
+    write_study(with_table(given, "versions", versions), tmp_path)
+    said = "role stands in an earlier line too in the same arm and round"
+    assert refused(tmp_path) == f"versions.jsonl, line 3: {said}"
+
+
+def test_items_of_a_test_set_that_is_in_no_row_are_named(tmp_path: Path) -> None:
+    given = study(arms={"dynamic": "dynamic"}, rounds=1, quota=4, test_rows=5, test_contexts=5)
+    write_study(with_table(given, "test_items", given.test_items.assign(test_set="lost")), tmp_path)
+    assert refused(tmp_path) == "test_items.jsonl, line 1: test_set must be that of a row of test_sets"
+
+
+def test_what_is_not_known_and_what_is_rounded_is_read(tmp_path: Path) -> None:
     given = collected_study(rounds=1, texts=3)
-    write_study(dataclasses.replace(given, attempts=given.attempts.assign(arm="lost")), tmp_path)
-    assert refused(tmp_path) == "attempts.jsonl, line 1: arm must be one of plain, static, dynamic"
+    confidence = [None, *[1.0004] * (len(given.attempts) - 1)]
+    given = with_table(given, "attempts", given.attempts.assign(confidence=confidence))
+    for name in ("examples", "votes"):
+        given = with_table(given, name, getattr(given, name).assign(seconds=np.nan, cost=np.nan))
+    write_study(given, tmp_path)
+    found = read_study(tmp_path)
+    assert found.attempts["confidence"].max() == 1.0004
+    assert found.examples["cost"].isna().all()
+
+
+def test_a_version_of_the_loop_that_is_one_of_the_curve_too_is_read(tmp_path: Path) -> None:
+    given = study(arms={"dynamic": "dynamic"}, rounds=1, quota=4, test_rows=5, test_contexts=5)
+    both = pd.concat([given.versions, given.versions[1:].assign(role="curve")], ignore_index=True)
+    write_study(with_table(given, "versions", both), tmp_path)
+    assert read_study(tmp_path).versions["role"].tolist() == ["base", "loop", "curve"]
 
 
 def test_a_vote_on_a_text_that_was_taken_back_is_read(tmp_path: Path) -> None:
@@ -124,6 +190,8 @@ def test_a_number_too_large_for_a_number_is_named(tmp_path: Path) -> None:
         ({"arms": {"\ud800": "static"}}, "arms must have no lone surrogates"),
         ({"rounds": 0}, "rounds must be from 1 to 1,000,000"),
         ({"rounds": 2**63}, "rounds must be from 1 to 1,000,000"),
+        ({"quota": -5}, "quota must be from 1 to 1,000,000"),
+        ({"quorum": 0}, "quorum must be from 1 to 1,000,000"),
     ],
 )
 def test_a_study_that_cannot_be_is_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:

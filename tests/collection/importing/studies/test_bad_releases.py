@@ -227,6 +227,7 @@ def circle(rows: Rows) -> None:
         (EXAMPLES, set_first("why_label", "x" * 100_001), (EXAMPLES, 1, "why_label")),
         (EXAMPLES, set_first("why_label", "x" * 1_000_001), (EXAMPLES, 0, "")),
         (EXAMPLES, set_first("probabilities", nested(200)), (EXAMPLES, 1, "probabilities")),
+        (EXAMPLES, set_first("probabilities", {"entailment": -0.5}), (EXAMPLES, 1, "probabilities")),
         ("study/versions.jsonl", set_first("recipe", nested(200)), ("study/versions.jsonl", 1, "recipe")),
         ("study/versions.jsonl", set_first("metrics", nested(51)), ("study/versions.jsonl", 1, "metrics")),
         ("study/versions.jsonl", set_first("data_sha256", "2" * 65), ("study/versions.jsonl", 1, "data_sha256")),
