@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from collection.analytics.fits import Floats
 from collection.analytics.numerals import decimals, digits
-from collection.analytics.power import Design
+from collection.analytics.power import LARGEST, Design
 from collection.analytics.resampling import seed_variances
 from collection.analytics.scores import BASE, Tested, Trained, tested_sets
 from collection.analytics.study import Study
@@ -27,7 +27,7 @@ def assumptions_of(study: Study) -> Design:
     """
     found: dict[str, Any] = {
         "rounds": max(1, study.rounds),
-        "quota": max(1, study.quota),
+        "quota": min(max(1, study.quota), LARGEST),
         "arms": max(2, len(study.arms)),
     }
     found["adversarial_arms"] = sum(study.shows_model(arm) for arm in study.arms)
@@ -163,15 +163,17 @@ def _work(study: Study) -> dict[str, float | int | str]:
         _mean(examples.loc[fooled, "cost"]),
         _mean(study.votes["cost"]),
     )
-    if base is not None:
-        found["base_pay"] = base
-        if paid is not None:
-            found["fooling_bonus"] = max(0.0, paid - base)
+    if base is not None and paid is not None:
+        found["fooling_bonus"] = max(0.0, paid - base)
+    # Where every text fooled the model, its bonus is in what they earned.
+    if (pay := paid if base is None else base) is not None:
+        found["base_pay"] = pay
     if vote is not None:
         found["validation_pay"] = vote
     return found
 
 
 def _mean(values: pd.Series) -> float | None:
+    """The mean of what is known, as far as a design can hold it."""
     known = values.dropna()
-    return float(known.mean()) if len(known) else None
+    return min(float(known.mean()), LARGEST) if len(known) else None

@@ -15,6 +15,8 @@ from modelserver.wire import ROUNDING
 _OF_AN_ARM = ("examples", "attempts", "votes", "versions", "round_scores")
 # What was retracted was not collected.
 _STATES = [state.value for state in ExampleState if state != ExampleState.RETRACTED]
+# No text takes so much, and figures of this size can still be multiplied.
+_MOST = 1_000_000_000
 # The least that a number may be, if it is known. The text itself is one of its tries.
 _LEAST: Mapping[str, Mapping[str, int]] = {
     "examples": {"tries": 1, "seconds": 0, "cost": 0},
@@ -40,8 +42,8 @@ def marked(table: str, column: str, wrong: pd.Series, message: str) -> Iterator[
 
 def impossible_values(study: Study) -> Iterator[Fault]:
     """What no row can have: an arm or a round that the study lacks; a state, a role or a label that is none; a vote
-    that is a label and a flag, or neither; predictions of labels that the task lacks; a negative time or cost, no try;
-    a probability outside 0 to 1. What is not known is no fault.
+    that is a label and a flag, or neither; predictions of labels that the task lacks; a negative time or cost, no try,
+    or more of these than can be; a probability outside 0 to 1. What is not known is no fault.
     """
     for name in _OF_AN_ARM:
         yield from _misplaced(study, name)
@@ -50,7 +52,9 @@ def impossible_values(study: Study) -> Iterator[Fault]:
     yield from _labels(study)
     for name, least in _LEAST.items():
         for column, low in least.items():
-            yield from marked(name, column, getattr(study, name)[column] < low, f"must not be below {low}")
+            values = getattr(study, name)[column]
+            yield from marked(name, column, values < low, f"must not be below {low}")
+            yield from marked(name, column, values > _MOST, f"must not be above {_MOST:,}")
     confidence = study.attempts["confidence"]
     beyond = (confidence < 0) | (confidence > 1 + ROUNDING)
     yield from marked("attempts", "confidence", beyond, "must be a probability, from 0 to 1")

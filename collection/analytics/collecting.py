@@ -244,8 +244,8 @@ def _trends(whole: list[Collected]) -> Table:
         )
     method = f"Least squares of the share on the round's number, over texts. {_INTERVALS}"
     notes = (
-        "In an arm whose model does not change a trend is the writers': their practice, or other people writing. "
-        "In a dynamic arm it is theirs and the model's together.",
+        "In an arm whose model does not change a trend is one of texts: practice, other writers or other contexts. "
+        "In a dynamic arm it is one of texts and of the model together.",
     )
     return Table("collection-trends", "Trends over rounds", columns, tuple(rows), method, notes)
 

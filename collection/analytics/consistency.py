@@ -43,6 +43,8 @@ def faults(study: Study) -> Iterator[Fault]:
     yield from impossible_values(study)
     one_a_round = study.versions["role"] != "curve"
     yield from _again("versions", study.versions, ["role", "arm", "round"], one_a_round)
+    # Else training once would pass for training again.
+    yield from _again("versions", study.versions, ["seed", "role", "arm", "round"], study.versions["seed"].notna())
     became = study.attempts["example"]
     lost = (became != "") & ~became.isin(study.examples["key"])
     yield from marked("attempts", "example", lost, 'must be the key of a row of examples, or ""')

@@ -1,4 +1,4 @@
-"""The frozen panel: versions that never change, on every round, to tell a change of writers from one of models."""
+"""The frozen panel: versions that never change, on every round, to tell a change of texts from one of models."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from collection.analytics.cross_section import model_name
 from collection.analytics.metrics import Estimate, untold
 from collection.analytics.outcomes import undecided
 from collection.analytics.parts import Parts
-from collection.analytics.phrases import points, sure_sign
+from collection.analytics.phrases import points, rounds_named, sure_sign
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
 from collection.analytics.two_way import (
     CROSSED,
+    ONE_SEED,
+    SOME_ONE_SEED,
     Floats,
     Rates,
     cluster_indices,
@@ -31,7 +33,7 @@ from collection.analytics.two_way import (
     ways_of,
 )
 
-TITLE = "Did the writers change, or the models?"
+TITLE = "Did the texts change, or the models?"
 _FROZEN, _LOOP = "base version, which never changes", "model of the loop"
 _METHOD = f"{CROSSED}; of one kind alone, or of rows, where there is one of a kind."
 _TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {_METHOD}"
@@ -81,7 +83,7 @@ class Answered:
 
     def level(self, place: int, figure: int) -> Estimate:
         """A figure of one round; intervals keep together what that round has several of."""
-        return level(self._rates(np.array([place]), np.array([figure])), 0)
+        return _of_texts(level(self._rates(np.array([place]), np.array([figure])), 0))
 
     @cached_property
     def enough(self) -> NDArray[np.bool_]:
@@ -114,7 +116,7 @@ class Answered:
         panel, loop = np.stack([slope, nothing], axis=1).ravel(), np.stack([nothing, slope], axis=1).ravel()
         n = int(self.rows[places, 0].sum())
         of_panel, of_loop, apart = (
-            replace(contrast(found, weights)[0], n=n) for weights in (panel, loop, loop - panel)
+            replace(_of_texts(contrast(found, weights)[0]), n=n) for weights in (panel, loop, loop - panel)
         )
         if not shown:
             return Trends(self.arm, len(places), None, of_panel, None)
@@ -132,6 +134,12 @@ class Answered:
         return crossed_ratios(hits[:, used], rows[:, used], np.arange(len(rows)), ways_of(rows[:, used], kinds))
 
 
+def _of_texts(figure: Estimate) -> Estimate:
+    """The figure without what would be said of versions: it is about those very ones."""
+    told = [part for part in figure.limit.split("; ") if part not in (ONE_SEED, SOME_ONE_SEED)]
+    return replace(figure, limit="; ".join(told))
+
+
 def answered(study: Study, arm: str) -> Answered | None:
     """The texts of an arm with what they did to both models; None if the base version was scored in no round."""
     bases = set(study.versions.loc[study.versions["role"] == "base", "version"])
@@ -145,7 +153,8 @@ def answered(study: Study, arm: str) -> Answered | None:
     accepted, decided = ((own["state"] == "accepted").to_numpy(), (own["state"] != "pending").to_numpy())
     judged = own["fooled"].notna().to_numpy(dtype=bool) | (not study.shows_model(arm))
     error = own["key"].map(wrong).to_numpy(dtype=float)
-    known = ~np.isnan(error) & accepted & judged
+    # A label that the task lacks no version can give.
+    known = ~np.isnan(error) & accepted & judged & own["label"].isin(study.labels).to_numpy()
     numbers = sorted(set(own["round"].to_numpy()[known].tolist()))
     if not numbers:
         return None
@@ -166,10 +175,11 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         return Section("panel", TITLE, limits=(why,))
     tried = [item.trends(shown=study.shows_model(arm)) for arm, item in by_arm.items()]
     found = [item for item in tried if item is not None]
-    limits = [
-        f"The trend of {arm} leaves out {_rounds(item.left_out)}: a round with fewer than {_FEWEST_TEXTS} accepted "
-        f"texts that were scored, or with fewer than {_FEWEST_CLUSTERS} writers or contexts where an arm has several, "
-        "shows too little of how far other texts would differ."
+    limits = [_OF_TEXTS] if found else []
+    limits += [
+        f"The trend of {arm} leaves out {rounds_named(item.left_out)}: a round with fewer than {_FEWEST_TEXTS} "
+        f"accepted texts that were scored, or with fewer than {_FEWEST_CLUSTERS} writers or contexts where an arm has "
+        "several, shows too little of how far other texts would differ."
         for arm, item in by_arm.items()
         if item.left_out
     ]
@@ -203,6 +213,10 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     )
 
 
+_OF_TEXTS = (
+    "A change of texts may be one of who writes, of how they write, of the contexts that they write on or of what "
+    "validators accept: the panel does not tell these apart."
+)
 _VMER = (
     "The base version's figure is its share of errors on the round's accepted examples, the loop's is the share of the "
     "same examples that fooled the model shown. vMER is examples that fooled the model shown and that validators "
@@ -229,12 +243,6 @@ _PANEL = (
     Column("error", "Error", "share"),
     Column("clustered_by", "Kept together"),
 )
-
-
-def _rounds(numbers: Sequence[int]) -> str:
-    if len(numbers) == 1:
-        return f"round {numbers[0]}"
-    return f"rounds {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
 def _beside_rows(study: Study, by_arm: Mapping[str, Answered]) -> Iterator[dict[str, Cell]]:
@@ -282,17 +290,14 @@ def _finding(study: Study, item: Trends) -> str:
     }[sure_sign(item.panel)]
     start = f"{writers} ({points(item.panel)} a round)"
     if item.loop is None or item.difference is None:
-        change = (
-            "this is a change of writers alone" if sure_sign(item.panel) else "any change there would be one of writers"
-        )
-        return f"{start}. No model was shown there, so {change}."
+        return f"{start}. No model was shown there, so any change is one of texts."
     if study.arms[item.arm] == "static":
-        return f"{start}. The loop of {item.arm} held that same model, so any change is one of writers."
+        return f"{start}. The loop of {item.arm} held that same model, so any change is one of texts."
     loop = {1: "rose", 0: "may have stayed the same", -1: "fell"}[sure_sign(item.loop)]
     beside = f"the share of the same texts that fooled the model of the loop {loop} ({points(item.loop)} a round)"
     apart = sure_sign(item.difference)
     if apart == 0:
-        return f"{start}; {beside}. We cannot tell a change of the models from a change of the writers."
+        return f"{start}; {beside}. We cannot tell a change of the models from a change of the texts."
     if apart < 0:
         return f"{start}; {beside}. Against the model that never changes the loop's models became harder to fool."
     return f"{start}; {beside}. Against the model that never changes the loop's models became easier to fool."
@@ -306,7 +311,7 @@ def _chart(study: Study, place: int, arm: str) -> Chart:
         f"{arm}: a model that never changes beside the model of the loop",
         f"By round of {arm}: which share of the accepted examples fools the base version, which never changes, "
         "and which share fooled the model that writers saw, with bands of the 95% intervals. If both move alike, "
-        "writers changed.",
+        "texts changed.",
         "panel-and-loop",
         {"transform": [{"filter": {"field": "arm", "equal": arm}}]}
         | lines(rounds(), share, by_series("model", "Model", names)),

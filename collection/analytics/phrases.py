@@ -37,6 +37,13 @@ def points(estimate: Estimate) -> str:
     return f"{value} percentage points (95% interval {low} to {high})"
 
 
+def rounds_named(numbers: Sequence[int]) -> str:
+    """Rounds by their numbers, of which there is one at least: "rounds 2, 3 and 7"."""
+    if len(numbers) == 1:
+        return f"round {numbers[0]}"
+    return f"rounds {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
 def sure_sign(estimate: Estimate) -> int:
     """1 or -1 if the whole interval lies above or below 0; 0 if we cannot tell."""
     if estimate.low is None or estimate.high is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from collection.analytics import charts
+from collection.analytics.metrics import Estimate, missing
 from collection.analytics.power import ENOUGH, GRIDS, Design, Power, Smallest, simulate, smallest, varied
 from collection.analytics.sections import Cell, Chart, Column, Section, Table
 
@@ -118,11 +119,21 @@ def _answer(design: Design, found: Power, method: str) -> Table:
                 "type_one": found.type_one,
                 "width": found.width,
                 "examples": design.examples * design.arms,
-                "cost": design.cost,
+                "cost": _cost(design),
             },
         ),
         method,
     )
+
+
+def _cost(design: Design) -> float | Estimate:
+    """What annotators will earn; missing where the study that the design is from does not tell what it paid."""
+    unknown = [
+        TITLES[name].lower()
+        for name, wanted in (("base_pay", True), ("validation_pay", design.votes > 0))
+        if wanted and design.estimated and name not in design.estimated
+    ]
+    return missing(0, f"{' and '.join(unknown)} is not known") if unknown else design.cost
 
 
 def _smallest(design: Design, least: list[Smallest], method: str) -> Table:
@@ -132,7 +143,7 @@ def _smallest(design: Design, least: list[Smallest], method: str) -> Table:
             "planned": getattr(design, item.varied),
             "value": None if item.design is None else getattr(item.design, item.varied),
             "power": item.power,
-            "cost": None if item.design is None else item.design.cost,
+            "cost": None if item.design is None else _cost(item.design),
             "note": "" if item.design is not None else f"Not reached, even at {item.most:,}",
         }
         for item in least

@@ -18,7 +18,7 @@ from collection.analytics import (
 )
 from collection.analytics.assumptions import assumptions_of, saved_so_far
 from collection.analytics.parts import Parts, afresh
-from collection.analytics.phrases import alike
+from collection.analytics.phrases import alike, rounds_named
 from collection.analytics.power_section import plan_section
 from collection.analytics.quality import section as quality_section
 from collection.analytics.quality import syntax
@@ -78,11 +78,12 @@ def summary(study: Study, sections: list[Section]) -> Section:
     """One page in plain words: what each section has found first, and what could not be found out."""
     accepted = len(study.accepted)
     arms = ", ".join(f"{arm} ({kind})" if arm != kind else arm for arm, kind in study.arms.items())
-    trained = study.versions[study.versions["round"] > 0].groupby("arm")["round"].max()
-    rounds = min((int(trained.get(arm, 0)) for arm in study.arms), default=0)
+    trained = study.versions[study.versions["round"] > 0].groupby("arm")["round"].agg(set)
+    rounds = [trained.get(arm, set()) for arm in study.arms]
+    everywhere = len(set.intersection(*rounds))
     opening = (
-        f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {rounds} of {study.rounds} "
-        f"planned rounds are trained in every arm."
+        f"{study.name}: {accepted} accepted examples in {len(study.arms)} arms ({arms}); {everywhere} of "
+        f"{study.rounds} planned rounds are trained in every arm."
     )
     test_sets = list(study.test_sets["name"])
     repeated = [
@@ -92,7 +93,12 @@ def summary(study: Study, sections: list[Section]) -> Section:
             : _REPEATED.get(section.id, 0)
         ]
     ]
-    limits = [f"{item.title}: {limit}" for item in sections for limit in item.limits[: _LIMITED.get(item.id, 0)]]
+    limits = [
+        f"{arm} has no version of {rounds_named(gaps)}."
+        for arm, own in zip(study.arms, rounds, strict=True)
+        if (gaps := sorted(set(range(1, max(own, default=0))) - own))
+    ]
+    limits += [f"{item.title}: {limit}" for item in sections for limit in item.limits[: _LIMITED.get(item.id, 0)]]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
 
 

@@ -45,7 +45,11 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         title="Writers, and how much hangs on single ones",
         findings=(*_spread(concentration), *differ),
         tables=(concentration, effects, people),
-        charts=tuple(_funnel_chart(group.arm) for group in arms if not group.judged_and_decided.empty),
+        charts=tuple(
+            _funnel_chart(place, group.arm)
+            for place, group in enumerate(arms, start=1)
+            if not group.judged_and_decided.empty
+        ),
         limits=(*_limits(arms), *undecided(texts)),
         gist=differ,
     )
@@ -224,7 +228,7 @@ def _compared(judged: Codes, validated: Codes) -> list[dict[str, Cell]]:
     return rows
 
 
-def _funnel_chart(arm: str) -> Chart:
+def _funnel_chart(place: int, arm: str) -> Chart:
     x = charts.axis("judged", "Number of the writer's texts")
     y = charts.axis("vmer", "Validated fooling texts of the writer", share=True)
     colours = {"domain": [LESS, AS_OTHERS, MORE], "range": ["#D55E00", "#777777", "#0072B2"]}
@@ -255,7 +259,7 @@ def _funnel_chart(arm: str) -> Chart:
         ],
     }
     return Chart(
-        id=f"writers-funnel-{arm}",
+        id=f"writers-funnel-{place}",
         title=f"Writers of the arm {arm}: who differs by more than chance",
         description=(
             "A point a writer: how many texts, and the share of them that fooled the model and were accepted. The "

@@ -76,6 +76,7 @@ def test_a_study_that_holds_together_is_read(tmp_path: Path) -> None:
         ("examples", {"tries": 0}, "tries must not be below 1"),
         *((name, {"seconds": -0.5}, "seconds must not be below 0") for name in ("examples", "votes")),
         *((name, {"cost": -1.0}, "cost must not be below 0") for name in ("examples", "votes")),
+        *((name, {"seconds": 1e12}, "seconds must not be above 1,000,000,000") for name in ("examples", "votes")),
         ("votes", {"label": "maybe"}, 'label must be one of yes, no, or "" of a flag'),
         ("votes", {"label": ""}, 'flagged must be true where label is "", and false where it is not'),
         ("votes", {"flagged": True}, 'flagged must be true where label is "", and false where it is not'),
@@ -124,6 +125,13 @@ def test_a_second_version_that_a_round_trained_is_named(tmp_path: Path) -> None:
     write_study(with_table(given, "versions", versions), tmp_path)
     said = "role stands in an earlier line too in the same arm and round"
     assert refused(tmp_path) == f"versions.jsonl, line 3: {said}"
+
+
+def test_a_version_trained_with_the_seed_of_another_is_no_second_seed(tmp_path: Path) -> None:
+    given = study(arms={"dynamic": "dynamic"}, rounds=1, quota=4, seeds=2, test_rows=5, test_contexts=5)
+    write_study(with_table(given, "versions", given.versions.assign(seed=7)), tmp_path)
+    said = "seed stands in an earlier line too in the same role and arm and round"
+    assert refused(tmp_path) == f"versions.jsonl, line 4: {said}"
 
 
 def test_items_of_a_test_set_that_is_in_no_row_are_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The section "panel": a change of writers told from a change of models."""
+"""The section "panel": a change of texts told from a change of models."""
 
 from __future__ import annotations
 
@@ -137,11 +137,35 @@ def test_the_vmer_beside_the_panel_leaves_out_texts_that_are_not_decided() -> No
     assert any("texts are not decided yet; vMER" in limit for limit in made("panel", waiting).limits)
 
 
+def test_no_cause_of_a_change_of_texts_is_named() -> None:
+    found = made("panel", study(rounds=3))
+    told = (found.title, *found.findings, *(chart.description for chart in found.charts))
+    assert not any("writers chang" in text or "of writers" in text for text in told)
+    assert "does not tell these apart" in found.limits[0]
+
+
+def test_examples_with_a_label_that_the_task_lacks_are_no_errors_of_the_base_version() -> None:
+    given = study(rounds=3)
+    examples = given.examples.copy()
+    examples.loc[examples.index[::2], "label"] = "maybe"
+    of_known = with_table(given, "examples", examples[examples["label"] != "maybe"])
+    with_others = with_table(given, "examples", examples)
+    first, second = (
+        [row["share"] for row in rows(made("panel", item), "panel-and-loop")] for item in (with_others, of_known)
+    )
+    assert first == second
+
+
+def test_figures_of_texts_have_no_caution_about_training_seeds() -> None:
+    found = made("panel", study(rounds=3, seeds=1))
+    assert all("training seed" not in found.table(name).caution for name in ("panel-and-loop", "panel-trend"))
+
+
 @pytest.mark.parametrize(
     ("wrong_by_round", "said"),
     [
-        ((0.4, 0.4, 0.4), "we cannot tell whether.* so any change there would be one of writers."),
-        ((0.1, 0.4, 0.7), "was wrong more and more often.* so this is a change of writers alone."),
+        ((0.4, 0.4, 0.4), "we cannot tell whether.* so any change is one of texts."),
+        ((0.1, 0.4, 0.7), "was wrong more and more often.* so any change is one of texts."),
     ],
 )
 def test_where_no_model_was_shown_a_change_is_claimed_only_if_there_is_one(

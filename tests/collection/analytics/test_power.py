@@ -12,9 +12,11 @@ from scipy.stats import norm, t
 from statsmodels.stats.power import TTestPower
 
 from collection.analytics.assumptions import assumptions_of, intra_cluster_correlation, saved_so_far
+from collection.analytics.metrics import Estimate
 from collection.analytics.power import ENOUGH, GRIDS, LARGEST, Design, DesignError, simulate, smallest, varied
 from collection.analytics.power_section import plan_section
 from collection.analytics.study import Study, table
+from tests.collection.analytics.studies_compare import with_table
 from tests.collection.analytics.studies_returns import curved_study
 
 
@@ -246,3 +248,28 @@ def test_a_small_test_set_has_no_more_contexts_than_rows(rows: int, contexts: in
     assert found.test_rows == rows
     assert found.contexts == (2 if contexts == 2 else rows)
     assert "contexts" in found.estimated
+
+
+def test_where_every_text_fooled_the_model_what_they_earned_is_the_base_pay() -> None:
+    given = curved_study(rounds=2, quota=4)
+    fooled = given.examples.assign(fooled=True, cost=80.0)
+    found = assumptions_of(with_table(given, "examples", fooled))
+    assert (found.base_pay, found.fooling_bonus) == (80, 0)
+    assert "fooling_bonus" not in found.estimated
+
+
+def test_pay_that_a_study_does_not_tell_is_no_pay_of_zero() -> None:
+    given = curved_study(rounds=2, quota=4)
+    unpaid = with_table(given, "examples", given.examples.assign(cost=np.nan))
+    made = plan_section(assumptions_of(unpaid), simulations=50)
+    cost = made.table("power-answer").rows[0]["cost"]
+    assert isinstance(cost, Estimate)
+    assert cost.limit == "not enough data: pay of an accepted example is not known"
+    # A plan without a study states its pay.
+    assert plan_section(Design(), simulations=50).table("power-answer").rows[0]["cost"] == 0
+
+
+def test_pay_beyond_what_a_design_can_hold_is_cut() -> None:
+    given = curved_study(rounds=2, quota=4)
+    rich = with_table(given, "examples", given.examples.assign(cost=2e9))
+    assert assumptions_of(rich).base_pay == LARGEST

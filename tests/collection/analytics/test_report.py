@@ -65,6 +65,15 @@ def test_the_summary_has_every_caution_of_a_test_set_it_speaks_of() -> None:
     assert caution == [min(claims) - 1]
 
 
+def test_the_summary_counts_the_rounds_that_every_arm_has_a_version_of_and_names_gaps() -> None:
+    made = study(rounds=4)
+    gone = (made.versions["arm"] == "dynamic") & made.versions["round"].isin([2, 3])
+    gone |= (made.versions["arm"] == "static") & (made.versions["round"] == 4)
+    summary = sections_of(with_table(made, "versions", made.versions[~gone]), OPTIONS)[0]
+    assert "1 of 4 planned rounds are trained in every arm." in summary.findings[0]
+    assert summary.limits[0] == "dynamic has no version of rounds 2 and 3."
+
+
 def test_the_summary_says_what_a_test_set_cannot_tell() -> None:
     made = study(rounds=1, test_contexts=1)
     made = with_table(made, "test_items", made.test_items.assign(label="yes"))
