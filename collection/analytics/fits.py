@@ -28,7 +28,8 @@ CURVES = ("power", "exponential")
 # A curve has three parameters, so it is first fitted to four rounds; two more are needed to choose it by prediction.
 FEWEST_ROUNDS, FEWEST_FOR_CURVES = 4, 6
 _FIRST_FIT = {False: 2, True: 4}
-_SHAPES = 48
+# A search of the shape starts from so many; where it stops there, as losses are all that is asked for, from more.
+_SHAPES, _FINE_SHAPES = 48, 80
 _ZOOM = 9
 _TIED = 1e-9
 
@@ -94,7 +95,7 @@ def fit(family: str, n: Floats, errors: Floats, weights: Floats, *, zooms: int =
 
 @dataclass(frozen=True)
 class Profile:
-    """The least losses of a family on a grid of shapes: free, and with the floor held at a value."""
+    """The least losses of a family over a grid of shapes: free, and with the floor held at a value."""
 
     family: str
     n: Floats
@@ -102,21 +103,30 @@ class Profile:
 
     def free(self, errors: Floats) -> Floats:
         """The least loss of each row of ``errors`` [draws, rounds]: [draws]."""
-        return np.asarray(_Sums.of(self._basis, errors, self.weights).losses().min(axis=1))
+        return _least(_Sums.of(self._basis, errors, self.weights).losses())[0]
 
     def held(self, errors: Floats, floor: float) -> tuple[Floats, Floats]:
         """The least loss of each row with that floor [draws], and the fitted errors of the first row [rounds]."""
-        basis, rest = self._basis, errors - floor
-        squares = (basis**2) @ self.weights
-        across = (rest * self.weights) @ basis.T
-        scale = np.maximum(across / squares, 0)
-        explained = scale * across
-        best = int(np.argmax(explained[0]))
-        return (rest**2) @ self.weights - explained.max(axis=1), floor + scale[0, best] * basis[best]
+        rest = errors - floor
+        across = (rest * self.weights) @ self._basis.T
+        explained = np.maximum(across, 0) ** 2 / self._squares
+        losses, steps = _least((rest**2) @ self.weights[:, None] - explained)
+        shape = np.exp(np.interp(steps[:1], range(_FINE_SHAPES), np.log(self._shapes)))
+        basis = _reduced(self.family, self.n, shape)[0]
+        scale = max(float((rest[0] * self.weights) @ basis / (basis**2 @ self.weights)), 0.0)
+        return losses, floor + scale * basis
+
+    @cached_property
+    def _shapes(self) -> Floats:
+        return _shapes(self.family, self.n, _FINE_SHAPES)
 
     @cached_property
     def _basis(self) -> Floats:
-        return _reduced(self.family, self.n, _shapes(self.family, self.n))
+        return _reduced(self.family, self.n, self._shapes)
+
+    @cached_property
+    def _squares(self) -> Floats:
+        return np.asarray(self._basis**2 @ self.weights)
 
 
 @dataclass(frozen=True)
@@ -255,11 +265,23 @@ def _reduced(family: str, n: Floats, shapes: Floats) -> Floats:
     return _basis(family, n - n[0], shapes[..., None])
 
 
-def _shapes(family: str, n: Floats) -> Floats:
+def _shapes(family: str, n: Floats, number: int = _SHAPES) -> Floats:
     if family == "power":
-        return np.geomspace(0.02, 5, _SHAPES)
+        return np.geomspace(0.02, 5, number)
     span = float(n[-1] - n[0])
-    return np.geomspace(span / (3 * len(n)), 20 * span, _SHAPES)
+    return np.geomspace(span / (3 * len(n)), 20 * span, number)
+
+
+def _least(losses: Floats) -> tuple[Floats, Floats]:
+    """The least of each row of ``losses`` [draws, shapes] and the step of the grid at which it lies: of the parabola
+    through the least on the grid and its neighbours, since the true shape lies between steps."""
+    middle = np.minimum(np.maximum(np.argmin(losses, axis=1), 1), losses.shape[1] - 2)
+    before, least, after = losses[np.arange(len(losses)), middle + np.array([[-1], [0], [1]])]
+    bend, slope = before - 2 * least + after, (after - before) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        vertex = np.where(bend > 0, -slope / bend, -np.sign(slope))
+    move = np.minimum(np.maximum(vertex, -1), 1)
+    return np.maximum(least + move * slope + move**2 * bend / 2, 0), middle + move
 
 
 @dataclass(frozen=True)

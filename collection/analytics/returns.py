@@ -27,7 +27,7 @@ _NO_WIDTH = f"{UNMOVED}: the interval has no width"
 _BY_REFITS = "percentile bootstrap of the fits"
 _BY_ALL = "percentile bootstrap of the fits, over families that agree"
 _LINE_PER = 1000.0
-_BY_PROFILE = "profile likelihood over both curves, calibrated by simulation"
+_BY_PROFILE = "profile likelihood averaged over both curves, calibrated by simulation"
 # An interval that reaches this near to the last error says no more than that errors will not grow.
 _NEAR = 0.95
 
@@ -148,16 +148,13 @@ def floor_of(found: Evidence, choice: Choice | None) -> Estimate:
     if choice.family not in CURVES:
         return untold(rounds, "data cannot tell: a straight line predicts later rounds as well as a curve with a floor")
     floor = floor_interval(found)
-    save = f", save {floor.gap[0]:.1%} to {floor.gap[1]:.1%}" if floor.gap else ""
     if floor.low <= 0 and floor.high >= _NEAR * found.errors[-1]:
-        return untold(rounds, f"data cannot tell: every floor from 0% to {floor.high:.1%} agrees with the errors{save}")
-    value, limits = float(found.fit(choice.family).floor[0]), []
+        return untold(rounds, f"data cannot tell: every floor from 0% to {floor.high:.1%} agrees with the errors")
+    value, limit = float(found.fit(choice.family).floor[0]), ""
     if not floor.low <= value <= floor.high:
-        limits.append(f"of the other curve: the chosen one ends at {value:.1%}, which the errors rule out")
+        limit = f"of the other curve: the chosen one ends at {value:.1%}, which the errors rule out"
         value = floor.value
-    if save:
-        limits.append(f"every floor of the interval agrees with the errors{save}")
-    return Estimate(rounds, value, floor.low, floor.high, _BY_PROFILE, "; ".join(limits))
+    return Estimate(rounds, value, floor.low, floor.high, _BY_PROFILE, limit)
 
 
 def next_gain(found: Evidence, agreeing: Sequence[Candidate], per: float) -> Estimate:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
 from collection.analytics.asymptotes import floor_interval
-from collection.analytics.fits import Choice, Evidence, HeldOut, excess_variance, fit, weights_of
+from collection.analytics.fits import Choice, Evidence, HeldOut, Profile, excess_variance, fit, weights_of
 from collection.analytics.returns import floor_of
 
 N = np.arange(1, 21) * 500.0
@@ -138,21 +138,40 @@ def test_a_floor_is_told_from_precise_errors_and_not_from_a_short_noisy_curve() 
     assert floor_interval(noisy).low == 0
 
 
-def test_a_floor_between_those_of_both_families_does_not_agree() -> None:
+@pytest.mark.parametrize(("noise", "reaches"), [(0.008, False), (0.014, True)])
+def test_a_floor_reaches_to_that_of_the_other_curve_only_where_the_errors_speak_for_it_too(
+    noise: float, reaches: bool
+) -> None:
     random = np.random.default_rng(8)
     truth = power(N, 0.15, 4, 0.45)
-    alike, apart = random.normal(0, 0.01, (400, 1)), random.normal(0, 0.006, (400, 20))
+    alike, apart = random.normal(0, 0.01, (400, 1)), random.normal(0, noise, (400, 20))
     found = Evidence.of(N, truth, truth + alike + apart, random)
     floor = floor_interval(found)
-    assert floor.gap is not None
-    first, last = floor.gap
-    assert floor.low < 0.15 < first < last < floor.high
-    agreeing = (floor.low, 0.15, first, last, floor.high)
-    assert all(map(floor.holds, agreeing))
-    assert not any(map(floor.holds, (floor.low - 0.001, (first + last) / 2, floor.high + 0.001)))
-    told = floor_of(found, Choice("power", {}, 1))
-    assert (told.low, told.high) == (floor.low, floor.high)
-    assert told.limit.endswith(f", save {first:.1%} to {last:.1%}")
+    assert floor.low < floor.value < floor.high
+    assert floor.value == pytest.approx(0.15, abs=0.001)
+    assert bool(floor.high > found.fit("exponential").floor[0]) is reaches
+    told = floor_of(found, Choice("exponential", {}, 1))
+    assert told.value == pytest.approx(0.221 if reaches else 0.15, abs=0.001)
+    assert told.limit == (
+        "" if reaches else "of the other curve: the chosen one ends at 22.1%, which the errors rule out"
+    )
+
+
+def test_a_floor_of_errors_without_any_spread_is_that_of_the_best_curve() -> None:
+    truth = exponential(N, 0.15, 0.25, 2500)
+    floor = floor_interval(Evidence.of(N, truth, np.tile(truth, (400, 1)), np.random.default_rng(9)))
+    assert floor.value == pytest.approx(0.15, abs=0.001)
+    assert floor.high - floor.low < 0.03
+
+
+@pytest.mark.parametrize("shape", [0.4, 0.45, 0.49, 0.52, 1.0, 4.99])
+def test_a_profile_finds_shapes_between_those_of_its_grid(shape: float) -> None:
+    truth = power(N, 0.15, 0.25 / N[0] ** -shape, shape)
+    profile = Profile("power", N, EVEN)
+    held, fitted = profile.held(truth[None], 0.15)
+    assert fitted == pytest.approx(truth, abs=0.0005)
+    assert held[0] < 1e-5
+    assert profile.free(truth[None])[0] < 1e-6
 
 
 def test_the_floor_of_a_curve_that_the_errors_rule_out_is_not_given() -> None:
