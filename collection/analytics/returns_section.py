@@ -21,7 +21,7 @@ from collection.analytics.sections import Cell, Chart, Column, Options, Section,
 from collection.analytics.series import Series, series_of
 from collection.analytics.study import Study
 
-_CODE = 5
+_CODE = 6
 _ACCURACY_STEP, _TARGETS = 5, 3
 _PER = (100, 50, 20, 10, 5, 2, 1)
 _FORMULAS = {
