@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.coverage_cases import Case, Covered, holds
-from collection.analytics.cross import Scored, Written, cells
+from collection.analytics.cross import Asked, Scored, Written, cells
 from collection.analytics.scores import Trained
 from collection.analytics.two_way import Floats, Ints
 
@@ -84,7 +84,8 @@ def cell(texts: Texts, seeds: int, seed: float = 0.15, seed_in_context: float = 
             row_of={key: row for row, key in enumerate(keys)},
         )
         trained = Trained("dynamic", 1, "curve", tuple(f"seed {at}" for at in range(seeds)), 1000.0)
-        (found,) = cells([Scored(trained, "static", 1, tuple((keys, said) for said in wrong))], examples, 2)
+        asked = Asked(keys)
+        (found,) = cells([Scored(trained, "static", 1, tuple((asked, said) for said in wrong))], examples, 2)
         return Covered({"error": holds(found.error, truth)})
 
     return case

@@ -21,7 +21,6 @@ _ESTIMATES = ("accuracy", "error", "balanced")
 _CODE = 3
 NOTHING_SCORED = "the round has no accepted examples with a score"
 NEVER = np.iinfo(np.int64).max
-Keys = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,23 @@ class Written:
     row_of: Mapping[str, int]
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """The keys of examples that versions were scored on: one and the same for all that were scored on the same, so that
+    what is made of it is made once."""
+
+    keys: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Scored:
     """The versions that stand for an arm and round, on accepted examples of ``on_arm`` in ``on_round``: ``said`` has,
-    for each version, keys of examples and the label indices that it gave them."""
+    for each version, what it was asked and the label indices that it gave."""
 
     trained: Trained
     on_arm: str
     on_round: int
-    said: tuple[tuple[Keys, Ints], ...]
+    said: tuple[tuple[Asked, Ints], ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def crossed(study: Study, parts: Parts) -> list[Cell]:
     for places in since.values():
         own = [found[at] for at in places]
         named = [(item.trained.arm, item.trained.round, item.on_arm, item.on_round) for item in own]
-        of_examples = [[content(keys) for keys, _ in item.said] for item in own]
+        of_examples = [[content(asked) for asked, _ in item.said] for item in own]
         key = digest(
             _CODE, study.labels, named, of_examples, np.concatenate([given for item in own for _, given in item.said])
         )
@@ -112,13 +119,13 @@ def crossed(study: Study, parts: Parts) -> list[Cell]:
     return [made[at] for at in range(len(found))]
 
 
-def _content(keys: Keys, examples: Written) -> str:
+def _content(asked: Asked, examples: Written) -> str:
     """A digest of all that cells hold of these examples."""
-    rows = _rows(keys, examples)
+    rows = _rows(asked, examples)
     known = rows[rows >= 0]
     names = (examples.context[known].tolist(), examples.writer[known].tolist())
     first = {arm: of_arm[known].tolist() for arm, of_arm in examples.first.items()}
-    return digest(keys, rows >= 0, examples.gold[known], first, *names)
+    return digest(asked.keys, rows >= 0, examples.gold[known], first, *names)
 
 
 def _plain(found: Sequence[Scored], examples: Written, labels: Sequence[str]) -> list[dict[str, Any]]:
@@ -134,8 +141,9 @@ def scored(study: Study) -> list[Scored]:
     """What versions were scored on, in the order of arms and rounds; of a version scored twice the later."""
     table = study.round_scores
     places = zip(table["arm"], table["round"], table["version"], strict=True)
-    given = zip(map(tuple, table["examples"]), table["predicted"], strict=True)
-    found = dict(zip(places, given, strict=True))
+    known: dict[tuple[str, ...], Asked] = {}
+    asked = [known.get(keys) or known.setdefault(keys, Asked(keys)) for keys in map(tuple, table["examples"])]
+    found = dict(zip(places, zip(asked, table["predicted"], strict=True), strict=True))
     trained = standing(study, table["version"])
     made = []
     for arm in study.arms:
@@ -143,14 +151,14 @@ def scored(study: Study) -> list[Scored]:
             for item in trained:
                 theirs = [found[arm, number, name] for name in item.versions if (arm, number, name) in found]
                 if theirs:
-                    said = tuple((keys, np.asarray(given, dtype=np.int64)) for keys, given in theirs)
+                    said = tuple((each, np.asarray(given, dtype=np.int64)) for each, given in theirs)
                     made.append(Scored(item, arm, number, said))
     return made
 
 
-def _rows(keys: Keys, examples: Written) -> Ints:
+def _rows(asked: Asked, examples: Written) -> Ints:
     """The row of each key, -1 where it is not of an accepted example."""
-    return np.array([examples.row_of.get(key, -1) for key in keys], dtype=np.int64)
+    return np.array([examples.row_of.get(key, -1) for key in asked.keys], dtype=np.int64)
 
 
 def _together(known: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
@@ -171,9 +179,9 @@ def cells(found: Sequence[Scored], examples: Written, labels: int) -> list[Cell]
     examples can be counted."""
     made: dict[int, Cell] = {}
     alike: dict[tuple[bytes, int], list[tuple[int, Scored, Ints]]] = {}
-    rows_of = {keys: _rows(keys, examples) for keys in {keys for item in found for keys, _ in item.said}}
+    rows_of = {asked: _rows(asked, examples) for asked in {asked for item in found for asked, _ in item.said}}
     for at, item in enumerate(found):
-        scores, predicted = _together([(rows_of[keys], given) for keys, given in item.said])
+        scores, predicted = _together([(rows_of[asked], given) for asked, given in item.said])
         counted = np.ones(len(scores), dtype=bool)
         if item.trained.arm in examples.first:
             # Of other arms too: nothing keeps people of imported studies to one arm.

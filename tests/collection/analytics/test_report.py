@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def test_the_summary_has_every_caution_of_a_test_set_it_speaks_of() -> None:
     claims = [at for at, finding in enumerate(summary.findings) if finding.startswith("c,")]
     caution = [at for at, finding in enumerate(summary.findings) if "errors of one model" in finding]
     assert caution == [min(claims) - 1]
+
+
+def test_tables_and_charts_have_names_that_files_can_have_whatever_arms_and_test_sets_are_called() -> None:
+    made = study(arms={"a/b": "dynamic", "../c": "static"}, rounds=2, quota=20, test_sets=("x/y", "..."))
+    for section in sections_of(made, OPTIONS):
+        for name in (section.id, *(table.id for table in section.tables), *(chart.id for chart in section.charts)):
+            assert re.fullmatch(r"[a-z0-9-]+", name)
 
 
 def test_the_summary_counts_the_rounds_that_every_arm_has_a_version_of_and_names_gaps() -> None:
