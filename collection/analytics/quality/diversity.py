@@ -51,7 +51,10 @@ def common_size(groups: Iterable[Sequence[Spectrum]]) -> int:
 
 def different(group: Sequence[Spectrum]) -> Estimate:
     """How many different words there are: a count, which grows with the number of words, so without an interval."""
-    return Estimate(size(group[0]), float(sum(group[0].values())), None, None, "count")
+    count = size(group[0])
+    if count == 0:
+        return missing(0, "the texts have none")
+    return Estimate(count, float(sum(group[0].values())), None, None, "count")
 
 
 def rarefied(group: Sequence[Spectrum], drawn: int) -> Estimate:

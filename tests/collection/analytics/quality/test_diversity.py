@@ -19,6 +19,11 @@ def test_spectra_are_of_all_texts_and_of_all_without_each_cluster() -> None:
     assert different(found).value == 3
 
 
+def test_texts_without_a_word_have_no_number_of_different_words() -> None:
+    found = different(spectra([[], []], ["x", "y"]))
+    assert (found.value, found.limit) == (None, "not enough data: the texts have none")
+
+
 @given(_TEXTS, st.data())
 def test_leaving_a_cluster_out_is_counting_the_others(texts: list[list[str]], data: st.DataObject) -> None:
     clusters = [data.draw(st.sampled_from("xyz")) for _ in texts]
