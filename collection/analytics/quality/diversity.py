@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,21 +22,20 @@ def spectra(items: Sequence[Iterable[object]], clusters: Sequence[str]) -> list[
     """The spectrum of all texts (each an iterable of its words or bigrams), then of all without each cluster's."""
     names = sorted(set(clusters))
     place = {name: index % _MOST_CLUSTERS for index, name in enumerate(names)}
-    parts: list[Counter[object]] = [Counter() for _ in range(min(len(names), _MOST_CLUSTERS))]
-    for counted, cluster in zip(items, clusters, strict=True):
-        parts[place[cluster]].update(counted)
-    total: Counter[object] = Counter()
-    for part in parts:
-        total.update(part)
-    whole = Counter(total.values())
-    found = [dict(sorted(whole.items()))]
-    for part in parts if len(parts) > 1 else []:
-        rest = Counter(whole)
-        for item, count in part.items():
-            rest[total[item]] -= 1
-            rest[total[item] - count] += 1
-        found.append({often: many for often, many in sorted(rest.items()) if often and many})
-    return found
+    parts = min(len(names), _MOST_CLUSTERS)
+    known: dict[object, int] = {}
+    number = [[known.setdefault(item, len(known)) for item in counted] for counted in items]
+    part = np.repeat([place[cluster] for cluster in clusters], [len(counted) for counted in number])
+    found = np.fromiter(chain.from_iterable(number), dtype=np.int64, count=len(part))
+    counts = np.bincount(part * len(known) + found, minlength=parts * len(known)).reshape(parts, -1)
+    total = counts.sum(axis=0)
+    return [_spectrum(total), *(_spectrum(total - own) for own in counts if parts > 1)]
+
+
+def _spectrum(counts: NDArray[np.int64]) -> dict[int, int]:
+    many = np.bincount(counts)
+    often = np.flatnonzero(many[1:]) + 1
+    return dict(zip(often.tolist(), many[often].tolist(), strict=True))
 
 
 def size(spectrum: Spectrum) -> int:
