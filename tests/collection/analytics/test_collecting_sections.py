@@ -324,3 +324,46 @@ def test_votes_on_texts_taken_back_are_not_held_against_the_writer() -> None:
     first = next(row for row in _rows(section, "agreement-by-round") if row["round"] == 1)
     assert _figure(first["with_writer"]).n == 0
     assert any("taken back" in limit for limit in section.limits)
+
+
+def test_votes_without_any_text_that_is_left_are_counted_and_warn_of_nothing() -> None:
+    study = collected_study(rounds=1, texts=5)
+    without = dataclasses.replace(study, examples=table("examples", []), attempts=table("attempts", []))
+    section = validators.section(without, Options(), afresh)
+    assert _rows(section, "agreement-total")[-1]["votes"] == int((~study.votes["flagged"]).sum())
+    assert any("30 votes are on texts that were taken back" in limit for limit in section.limits)
+
+
+@pytest.mark.parametrize("name", ["all fooled", "none fooled"])
+def test_where_all_texts_are_alike_nobody_is_named_as_who_the_figure_hangs_on(name: str) -> None:
+    for row in _rows(writers.section(STUDIES[name], Options(), afresh), "writers-effects")[1:]:
+        assert row["lowest_without"] is None
+        assert row["highest_without"] is None
+        for end in ("lowest", "highest"):
+            assert _figure(row[end]).value == _figure(row["vmer"]).value
+            assert "no writer's absence changes it" in _figure(row[end]).limit
+        assert _figure(row["practice"]).limit == "not enough data: all texts had the same outcome"
+
+
+def test_nobody_is_named_where_several_writers_would_change_the_figure_as_much() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=1, texts=6)
+    tied = study.examples.assign(
+        writer=["u", "u", "v", "v", "w", "w"], state="accepted", fooled=[True, False, True, False, False, False]
+    )
+    (row,) = _rows(writers.section(dataclasses.replace(study, examples=tied), Options(), afresh), "writers-effects")
+    assert (_figure(row["lowest"]).value, row["lowest_without"]) == (0.25, None)
+    assert "several writers' absence gives the same" in _figure(row["lowest"]).limit
+    assert (_figure(row["highest"]).value, row["highest_without"]) == (0.5, "w")
+    assert "absence" not in _figure(row["highest"]).limit
+
+
+def test_writers_who_differ_less_than_by_chance_are_not_told_apart() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=1, texts=80)
+    even = study.examples.assign(
+        writer=[f"w{index % 4}" for index in range(80)], state="accepted", fooled=[index % 8 < 4 for index in range(80)]
+    )
+    section = writers.section(dataclasses.replace(study, examples=even), Options(), afresh)
+    (row,) = _rows(section, "writers-effects")
+    part = _figure(row["fooling_icc"])
+    assert (part.value, part.low) == (0, None)
+    assert "We cannot tell whether writers of dynamic differ in how often they fool the model." in section.findings
