@@ -111,13 +111,14 @@ def agreements(
 
 def _columns(counts: Numbers) -> Numbers:
     """What the statistics are made of [texts, columns]: whether a text has two votes, the chance that two of them
-    agree, that times the votes, the votes that can be paired by label, and the share of each label in its votes."""
+    agree, that times the votes, the votes that can be paired by label, and the share of each label in these."""
     votes = counts.sum(axis=1)
     paired = votes > 1
     agreeing = (counts * (counts - 1)).sum(axis=1)
     at_random = np.divide(agreeing, votes * (votes - 1), out=np.zeros_like(votes), where=paired)
-    shares = counts / np.maximum(votes, 1)[:, None]
-    return np.column_stack([paired, at_random, at_random * votes, counts * paired[:, None], shares])
+    pairable = counts * paired[:, None]
+    shares = pairable / np.maximum(votes, 1)[:, None]
+    return np.column_stack([paired, at_random, at_random * votes, pairable, shares])
 
 
 def _over_validators(
@@ -178,8 +179,9 @@ def _alpha(sums: Numbers, labels: int) -> Numbers:
 
 def _kappa(sums: Numbers, labels: int) -> Numbers:
     """Fleiss' kappa (Fleiss 1971, Psychological Bulletin 76), generalised to unequal numbers of votes as by Gwet (2014,
-    "Handbook of Inter-Rater Reliability", 4th ed.): observed agreement is the mean over texts with two votes or more,
-    and the share of a label the mean over texts of its share of their votes."""
+    "Handbook of Inter-Rater Reliability", 4th ed.): observed agreement is the mean over texts, and the share of a label
+    the mean over texts of its share of their votes. Gwet takes the latter over texts of one vote too, which can put
+    kappa below -1: here all is from texts with two votes or more, and it is at least -1."""
     expected = (_label_shares(sums, labels) ** 2).sum(axis=-1)
     return _corrected(sums, expected)
 

@@ -38,8 +38,10 @@ _INTERVALS = (
     "clustered by the other alone, with so few of both they take texts as independent; it is told."
 )
 _VALIDATED = 'A "validated fooling" text fooled the model and was accepted by validators.'
+_TRIES = "Tries spent are those of rounds whose texts are all decided."
 _EFFORT = (
-    "Totals over what was collected: active time and pay of writers and of validators together, of rejected texts too. "
+    "Totals over what was collected: active time and pay of writers and of validators together, of rejected texts too; "
+    "what an accepted or validated text took is over the texts that are decided. "
     "Time on texts that were never submitted is not measured. " + _VALIDATED
 )
 
@@ -52,7 +54,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     tables = []
     for name, title, columns, cells, method in (
         ("outcomes", "What became of the texts", _OUTCOMES, _outcomes, _INTERVALS),
-        ("fooling", "How often texts fooled the model", _FOOLING, _fooling, f"{_VALIDATED} {_INTERVALS}"),
+        ("fooling", "How often texts fooled the model", _FOOLING, _fooling, f"{_VALIDATED} {_TRIES} {_INTERVALS}"),
         ("spending", "What it took", _spending(study.currency), _spent, f"{_EFFORT} {_INTERVALS}"),
     ):
         tables.append(_table(f"collection-{name}", f"{title}, in total", columns, total, cells, method))
@@ -156,18 +158,22 @@ def _tries_spent(found: Places) -> list[Estimate]:
     """Attempts over validated fooling texts: the share of attempts that became one, turned over, so at least 1."""
     hits = found.attempts["validated"].to_numpy()
     shares = _clusters(found, found.attempts).shares(hits)
+    waiting = _counts(found, found.texts[~found.texts["decided"]])
     return [
-        _turned_over(share, count)
-        for share, count in zip(shares, _counts(found, found.attempts[hits > 0]), strict=True)
+        _turned_over(share, count, waits > 0)
+        for share, count, waits in zip(shares, _counts(found, found.attempts[hits > 0]), waiting, strict=True)
     ]
 
 
-def _turned_over(share: Estimate, hits: int) -> Estimate:
+def _turned_over(share: Estimate, hits: int, waits: bool) -> Estimate:
+    """``waits``: whether the place has rounds that were left out as texts of them are not decided."""
     if not hits:
-        return missing(0, "there is no validated fooling text among the attempts")
+        why = "texts are not decided yet, and no other round has a validated fooling one"
+        return missing(0, why if waits else "there is no validated fooling text among the attempts")
     if not (share.value and share.low and share.high):
         return missing(hits, "the share of attempts that became one is not told")
-    return Estimate(hits, 1 / share.value, 1 / share.high, 1 / share.low, share.method, share.limit)
+    limit = "; ".join(filter(None, (share.limit, "without rounds that have undecided texts" if waits else "")))
+    return Estimate(hits, 1 / share.value, 1 / share.high, 1 / share.low, share.method, limit)
 
 
 def _per_success(found: Places, rows: pd.DataFrame, amounts: Numbers, events: Numbers, what: str) -> list[Estimate]:
@@ -201,18 +207,19 @@ def _spending(currency: str) -> tuple[Column, ...]:
 
 
 def _spent(found: Places) -> Cells:
-    texts = found.texts
-    seconds, cost = (texts["writing_seconds"] + texts["voting_seconds"]).to_numpy(), texts["cost"].to_numpy()
+    """Totals over all texts, and amounts for each success over the decided ones: what waits may yet become one."""
+    texts, decided = found.texts, found.texts[found.texts["decided"]]
+    seconds, cost = (decided["writing_seconds"] + decided["voting_seconds"]).to_numpy(), decided["cost"].to_numpy()
     cells: Cells = {
         "writing_hours": _totals(found, texts["writing_seconds"].to_numpy() / 3600),
         "voting_hours": _totals(found, texts["voting_seconds"].to_numpy() / 3600),
-        "cost": _totals(found, cost),
+        "cost": _totals(found, texts["cost"].to_numpy()),
     }
     for name, what in (("accepted", "accepted text"), ("validated", "validated fooling text")):
-        events = texts[name].to_numpy(dtype=float)
-        cells[name] = _counts(found, texts[texts[name]])
+        events = decided[name].to_numpy(dtype=float)
+        cells[name] = _counts(found, decided[decided[name]])
         for amount, values in (("seconds", seconds), ("cost", cost)):
-            cells[f"{amount}_per_{name}"] = _per_success(found, texts, values, events, what)
+            cells[f"{amount}_per_{name}"] = _per_success(found, decided, values, events, what)
     for column in ("validated", "seconds_per_validated", "cost_per_validated"):
         cells[column] = _where_shown(found, cells[column])
     return cells
@@ -292,6 +299,14 @@ def _limits(study: Study, texts: pd.DataFrame) -> Iterator[str]:
         yield f"No model is shown in the arm {', '.join(hidden)}: nothing can be said about fooling there."
     shown = texts["arm"].map({arm: study.shows_model(arm) for arm in study.arms}).to_numpy(dtype=bool)
     yield from undecided(texts)
+    if not texts["decided"].all():
+        yield "Time and cost per accepted, or validated fooling, text are of the decided ones; totals are of all."
+    waiting = texts[shown & ~texts["decided"]].groupby("arm")["round"].unique()
+    if len(waiting):
+        rounds = "; ".join(
+            f"{', '.join(map(str, sorted(waiting[arm])))} of {arm}" for arm in study.arms if arm in waiting.index
+        )
+        yield f"Tries spent per validated fooling text leave out rounds with undecided texts: {rounds}."
     unjudged = int((shown & ~texts["judged"]).sum())
     if unjudged:
         yield f"{unjudged:,} texts have no verdict of a model; figures about fooling leave them out."

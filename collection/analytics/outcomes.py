@@ -87,9 +87,14 @@ def undecided(texts: pd.DataFrame) -> Iterator[str]:
 
 
 def attempts_with_outcomes(study: Study, texts: pd.DataFrame) -> pd.DataFrame:
-    """The judged attempts: ``arm``, ``round``, ``writer`` and ``context`` (numbers) and ``validated``, 1.0 for those
-    that became a text of ``texts`` that is, else 0.0."""
+    """The judged attempts of rounds that have texts, all of them decided: ``arm``, ``round``, ``writer`` and
+    ``context`` (numbers) and ``validated``, 1.0 for those that became a text of ``texts`` that is, else 0.0.
+
+    While texts wait it cannot be told which attempts were in vain, and which are of texts that may be validated yet.
+    """
+    settled = texts.groupby(["arm", "round"])["decided"].all()
     judged = study.attempts[study.attempts["fooled"].notna()]
+    judged = judged[pd.MultiIndex.from_frame(judged[["arm", "round"]]).isin(settled.index[settled])]
     return judged[["arm", "round"]].assign(
         validated=judged["example"].isin(texts.loc[texts["validated"], "key"]).to_numpy(dtype=float),
         writer=pd.factorize(judged["writer"])[0],

@@ -31,9 +31,9 @@ _AGREEMENT = (
 )
 _METHOD = (
     "Label votes only; votes that flag a text are counted by themselves. Alpha: nominal, Krippendorff 2011. Kappa: "
-    "Fleiss 1971, for unequal numbers of votes as in Gwet 2014. AC1: Gwet 2008. Intervals leave out a context at a "
-    "time and a validator at a time (CR2, t; shares as Wilson's; Cameron, Gelbach & Miller 2011), or a text at a time "
-    f"where there are fewer than {FEWEST} contexts."
+    "Fleiss 1971, for unequal numbers of votes as in Gwet 2014. AC1: Gwet 2008. Texts with one vote count in none of "
+    "them. Intervals leave out a context at a time and a validator at a time (CR2, t; shares as Wilson's; Cameron, "
+    f"Gelbach & Miller 2011), or a text at a time where there are fewer than {FEWEST} contexts."
 )
 _NOTES = (
     "1 is full agreement, 0 what votes at random would give, below 0 is less than that.",
@@ -92,7 +92,8 @@ def _votes(study: Study) -> pd.DataFrame:
     given = pd.Index(study.labels).get_indexer(study.votes["label"].where(~flagged))
     votes["flag"], votes["label"] = flagged.astype(float), given
     votes["text"], votes["person"] = (pd.factorize(votes[name])[0] for name in ("example", "validator"))
-    context = votes["example"].map(examples["context"]).fillna("")
+    # As objects: of no text at all the contexts that are not known would be numbers.
+    context = votes["example"].map(examples["context"]).astype(object).fillna("")
     votes["context"] = pd.factorize(context.where(context != "", "\0" + votes["example"].astype(str)))[0]
     written = votes["example"].map(examples["label"])
     votes["with_writer"] = (study.votes["label"] == written).astype(float).where(written.notna())

@@ -8,6 +8,9 @@ from scipy.stats import binom, f
 from collection.analytics.clustered import Codes, Numbers, leave_one_out
 from collection.analytics.metrics import Estimate, missing
 
+_LESS_THAN_CHANCE = "writers differ less than chance alone would make them: no interval"
+_ALIKE = "the texts of each writer had all the same outcome in a round"
+
 
 def gini(counts: Numbers) -> float:
     """The Gini coefficient of how work is shared: 0 if all did equally much, near 1 if one did it all (Gini 1912).
@@ -35,7 +38,8 @@ def intraclass_correlation(happened: Numbers, writers: Codes, rounds: Codes) -> 
     "Variance Components", chapter 5), so that easier rounds do not pass for better writers, whether writers work in one
     round or in many. With one round it is the ANOVA estimator, which does well for binary data (Ridout, Demétrio &
     Firth 1999, Biometrics 55). The interval is Searle's, from F (Ukoumunne 2002, Statistics in Medicine 21), with
-    Satterthwaite's degrees of freedom, as unequally busy writers tell less. Estimates below 0 are given as 0.
+    Satterthwaite's degrees of freedom, as unequally busy writers tell less. Estimates below 0 are given as 0, without
+    an interval where all of it would lie there.
     """
     writers, rounds = np.unique(writers, return_inverse=True)[1], np.unique(rounds, return_inverse=True)[1]
     if len(happened) == 0:
@@ -58,7 +62,7 @@ def intraclass_correlation(happened: Numbers, writers: Codes, rounds: Codes) -> 
     between = float(np.sum((axes[:, kept].T @ excess) ** 2 / roots[kept]))
     within = max(float(np.sum((happened - level[rounds]) ** 2)) - between, 0.0) / rest
     if within <= 1e-12:
-        return missing(people, "the texts of each writer had all the same outcome in a round")
+        return missing(people, _ALIKE)
     ratio, size = between / rank / within, float(roots[kept].mean())
     # Who shares a round wrote one text in it, so the correlation rests on another round and can be 0 over 0.
     if size - 1 <= 1e-6:
@@ -72,6 +76,8 @@ def intraclass_correlation(happened: Numbers, writers: Codes, rounds: Codes) -> 
     weights = 1 + found / max(1 - found, 1e-9) * roots[kept]
     df = float(weights.sum() ** 2 / np.sum(weights**2))
     low, high = (correlation(float(f.ppf(tail, df, rest))) for tail in (0.975, 0.025))
+    if high == 0:
+        return Estimate(people, found, None, None, limit=_LESS_THAN_CHANCE)
     return Estimate(people, found, low, high, "variance components, F with Satterthwaite's degrees of freedom")
 
 
@@ -103,7 +109,8 @@ def practice(happened: Numbers, ordinals: Numbers, writers: Codes, cells: Codes)
 
     A cell is a writer in a round: the same person against the same model, so that neither who writes nor the model can
     pass for practice. Least squares on the logarithm of ``ordinals`` (the writer's first text is 1), clustered by
-    writer; ``n`` counts texts. Missing where fewer than two writers wrote more than one text in a round.
+    writer; ``n`` counts texts. Missing where fewer than two writers wrote more than one text in a round, or where
+    outcomes do not differ within cells.
     """
     if len(happened) == 0:
         return missing(0, "there are no texts")
@@ -114,8 +121,12 @@ def practice(happened: Numbers, ordinals: Numbers, writers: Codes, cells: Codes)
     )
     sums = _by_writer(writers, x * y, x * x)
     spread = leave_one_out(sums, sums[:, 1], lambda each: each[..., 0] / np.maximum(each[..., 1], 1e-12))
-    if spread is None or spread.variance <= 1e-24:
+    if spread is None:
         return missing(len(happened), "too few writers wrote several texts in a round")
+    if not np.any(np.abs(y) > 1e-12):
+        return missing(len(happened), _ALIKE if np.ptp(happened) else "all texts had the same outcome")
+    if spread.variance <= 1e-24:
+        return missing(len(happened), "the spread between writers cannot be told")
     half = spread.interval()
     return Estimate(
         len(happened), spread.value, spread.value - half, spread.value + half, "clustered by writer (CR2, t)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 
 import numpy as np
@@ -29,6 +29,7 @@ from collection.analytics.writer_effects import (
 )
 
 _DONE = "counted over all the work that was done, not over a sample of it, and so without an interval"
+_UNMOVED, _TIED = "no writer's absence changes it", "several writers' absence gives the same"
 
 AS_OTHERS, MORE, LESS = "like the others", "more than chance explains", "less than chance explains"
 
@@ -108,7 +109,7 @@ def _effects(arms: list[Collected]) -> Table:
         "Part between writers: intraclass correlation within rounds, variance components by Henderson's method 3 "
         "(Searle, Casella & McCulloch 1992), interval from F with Satterthwaite's degrees of freedom (Ukoumunne 2002). "
         "Practice: least squares within a writer's texts of a round, clustered by writer (CR2, t). Left out: the arm's "
-        "figure without the writer on whom it hangs most."
+        "figure without the writer on whom it hangs most; nobody is named where several tie."
     )
     return Table("writers-effects", "How much writers differ", columns, tuple(rows), method)
 
@@ -133,18 +134,20 @@ def _practice(judged: pd.DataFrame) -> Estimate:
 
 
 def _influence(judged: pd.DataFrame) -> dict[str, Cell]:
-    """The arm's vMER without the writer whose absence makes it lowest, and highest."""
+    """The arm's vMER without the writer whose absence makes it lowest, and highest; nobody is named where several tie,
+    as who came first would be chance."""
     names = judged.drop_duplicates("writer").sort_values("writer")["name"].to_numpy()
     left = without_each(judged["validated"].to_numpy(dtype=float), judged["writer"].to_numpy())
     if not np.isfinite(left).any():
         only = missing(len(left), "nothing is left without the only writer")
         return {"lowest": only, "highest": only}
     found: dict[str, Cell] = {}
-    choices: tuple[tuple[str, Callable[..., np.intp]], ...] = (("lowest", np.nanargmin), ("highest", np.nanargmax))
-    for name, choose in choices:
-        at = int(choose(left))
-        found |= {name: Estimate(len(left), float(left[at]), None, None, limit=_DONE)}
-        found |= {f"{name}_without": str(names[at])}
+    for name, value in (("lowest", float(np.nanmin(left))), ("highest", float(np.nanmax(left)))):
+        at = np.flatnonzero(left == value)
+        alone = len(at) == 1
+        why = "" if alone else _UNMOVED if len(at) == len(left) else _TIED
+        found[name] = Estimate(len(left), value, None, None, limit="; ".join(filter(None, (_DONE, why))))
+        found[f"{name}_without"] = str(names[at[0]]) if alone else None
     return found
 
 
@@ -280,8 +283,8 @@ def _spread(concentration: Table) -> Iterator[str]:
 def _differ(effects: Table) -> Iterator[str]:
     for row in effects.rows:
         part, arm = row["fooling_icc"], row["arm"]
-        if isinstance(part, Estimate) and part.low is not None and part.high is not None:
-            if part.low <= 0:
+        if isinstance(part, Estimate) and part.value is not None:
+            if part.low is None or part.low <= 0:
                 yield f"We cannot tell whether writers of {arm} differ in how often they fool the model."
             else:
                 yield (

@@ -51,6 +51,57 @@ def test_kappa_with_unequal_numbers_of_votes_is_the_case_worked_by_hand() -> Non
     assert agreement(counts, _alone(counts)).kappa.value == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_texts_of_one_vote_change_no_statistic_of_agreement(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    paired = random.multinomial(3, (0.6, 0.3, 0.1), size=50).astype(float)
+    counts = np.concatenate([paired, np.eye(3)[random.integers(0, 2, 200)]])[random.permutation(250)]
+    found, expected = agreement(counts, _alone(counts)), agreement(paired, _alone(paired))
+    assert (found.texts, found.paired) == (250, 50)
+    assert found.kappa.value == pytest.approx(fleiss_kappa(paired, method="fleiss"))
+    for name in ("pairwise", "alpha", "kappa", "ac1"):
+        assert getattr(found, name).value == pytest.approx(getattr(expected, name).value)
+
+
+def test_kappa_and_ac1_with_texts_of_one_vote_are_the_case_worked_by_hand() -> None:
+    # Texts of two votes or more: observed (1 + 1/3 + 0) / 3; shares of the first label (1 + 2/3 + 1/2) / 3 = 13/18.
+    counts = np.array([[2, 0], [2, 1], [1, 1], [1, 0], [0, 1], [0, 1], [0, 0]], dtype=float)
+    found = agreement(counts, _alone(counts))
+    observed, share = 4 / 9, 13 / 18
+    by_chance = share**2 + (1 - share) ** 2
+    assert found.kappa.value == pytest.approx((observed - by_chance) / (1 - by_chance))
+    by_chance = 2 * share * (1 - share)
+    assert found.ac1.value == pytest.approx((observed - by_chance) / (1 - by_chance))
+    assert found.kappa.n == found.ac1.n == 3
+
+
+def test_two_texts_in_dispute_among_many_of_one_vote_have_no_kappa_below_what_can_be() -> None:
+    counts = np.array([[1, 1]] * 2 + [[1, 0]] * 10, dtype=float)
+    found = agreement(counts, _alone(counts))
+    assert found.kappa.value == pytest.approx(-1)
+    assert found.ac1.value == pytest.approx(-1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 100_000))
+def test_an_interval_of_agreement_holds_its_figure(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    texts, labels = int(random.integers(1, 15)), int(random.integers(2, 4))
+    who = np.argsort(random.random((texts, 7)), axis=1)[:, : int(random.integers(1, 4))]
+    text, person = np.repeat(np.arange(texts), who.shape[1]), who.ravel()
+    kept = random.random(len(text)) < random.random()
+    kept[0] = True
+    votes = Votes(text[kept], random.integers(0, labels, int(kept.sum())), person[kept])
+    counts = np.zeros((texts, labels))
+    np.add.at(counts, (votes.text, votes.label), 1)
+    found = agreement(counts, np.arange(texts) % int(random.integers(1, 10)), votes)
+    for figure in (found.pairwise, found.alpha, found.kappa, found.ac1):
+        if figure.value is not None:
+            assert -1 - 1e-12 <= figure.value <= 1
+        if figure.low is not None:
+            assert figure.low <= (figure.value or 0) <= (figure.high or 0)
+
+
 def test_ac1_of_nearly_one_label_only_is_the_case_worked_by_hand() -> None:
     # Gwet (2008): 125 subjects, both raters say "+" of 118, one of them of 7; kappa is below 0 and AC1 0.94.
     counts = np.array([[2, 0]] * 118 + [[1, 1]] * 7, dtype=float)

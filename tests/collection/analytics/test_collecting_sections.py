@@ -203,15 +203,78 @@ def test_texts_that_are_not_decided_are_no_failures_of_the_writers() -> None:
             assert row.get(column) == expected_people[key].get(column)
 
 
+def _tables(study: Study) -> dict[tuple[str, str, object], dict[str, Cell]]:
+    """The rows of what was collected, by table, arm and round."""
+    section = collecting.section(study, Options(), afresh)
+    return {(each.id, str(row["arm"]), row.get("round")): dict(row) for each in section.tables for row in each.rows}
+
+
+def test_what_a_text_took_is_counted_over_decided_texts_and_totals_over_all() -> None:
+    waiting, decided = map(_tables, _open_round())
+    for place, row in waiting.items():
+        if not place[0].startswith("collection-spending"):
+            continue
+        expected = decided[place]
+        for name in ("accepted", "validated", "seconds_per_accepted", "cost_per_accepted"):
+            assert row[name] == expected[name], (place, name)
+        for name in ("seconds_per_validated", "cost_per_validated"):
+            assert row[name] == expected[name], (place, name)
+        if place[2] in (None, 4):
+            for name in ("writing_hours", "voting_hours", "cost"):
+                assert float(str(row[name])) > float(str(expected[name]))
+
+
+def test_tries_spent_are_those_of_rounds_whose_texts_are_all_decided() -> None:
+    waiting, _ = _open_round()
+    closed = dataclasses.replace(
+        waiting,
+        examples=waiting.examples[waiting.examples["round"] < 4],
+        attempts=waiting.attempts[waiting.attempts["round"] < 4],
+    )
+    found, expected = _tables(waiting), _tables(closed)
+    for arm in ("static", "dynamic"):
+        total, without = (_figure(each["collection-fooling", arm, None]["tries_spent"]) for each in (found, expected))
+        assert dataclasses.replace(total, limit="") == without
+        assert total.limit == "without rounds that have undecided texts"
+        in_round = _figure(found["collection-fooling-by-round", arm, 4]["tries_spent"])
+        assert in_round.value is None
+        assert "texts are not decided yet" in in_round.limit
+        third = "collection-fooling-by-round", arm, 3
+        assert found[third] == expected[third]
+
+
+def test_a_round_of_which_nothing_is_decided_leaves_an_arm_comparable_with_others() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=2, texts=80)
+    waits = study.examples["state"].mask(study.examples["round"] == 2, "pending")
+    found = _tables(dataclasses.replace(study, examples=study.examples.assign(state=waits)))
+    for name in ("seconds_per_accepted", "cost_per_accepted", "seconds_per_validated", "cost_per_validated"):
+        total, first = "collection-spending", "collection-spending-by-round"
+        assert found[total, "dynamic", None][name] == found[first, "dynamic", 1][name]
+    total, first = "collection-fooling", "collection-fooling-by-round"
+    tries = _figure(found[total, "dynamic", None]["tries_spent"])
+    assert dataclasses.replace(tries, limit="") == found[first, "dynamic", 1]["tries_spent"]
+
+
+def test_a_limit_says_of_which_rounds_tries_spent_are_not_told() -> None:
+    waiting, decided = _open_round()
+    told = (
+        "Time and cost per accepted, or validated fooling, text are of the decided ones; totals are of all.",
+        "Tries spent per validated fooling text leave out rounds with undecided texts: 4 of static; 4 of dynamic.",
+    )
+    found, without = (collecting.section(each, Options(), afresh).limits for each in (waiting, decided))
+    assert set(told) <= set(found)
+    assert not set(told) & set(without)
+
+
 def test_attempts_of_a_round_without_texts_count_for_no_other() -> None:
     study = collected_study(rounds=1)
     early = study.attempts[study.attempts["arm"] == "static"].assign(example="")
     ahead = pd.concat([study.attempts, *(early.assign(round=number) for number in (2, 3, 4))], ignore_index=True)
     before, after = (
-        _rows(collecting.section(each, Options(), afresh), "collection-fooling-by-round")
-        for each in (study, dataclasses.replace(study, attempts=ahead))
+        collecting.section(each, Options(), afresh) for each in (study, dataclasses.replace(study, attempts=ahead))
     )
-    assert after == before
+    for name in ("collection-fooling-by-round", "collection-fooling"):
+        assert _rows(after, name) == _rows(before, name)
 
 
 def test_how_many_texts_wait_for_a_decision_is_told() -> None:
@@ -324,3 +387,46 @@ def test_votes_on_texts_taken_back_are_not_held_against_the_writer() -> None:
     first = next(row for row in _rows(section, "agreement-by-round") if row["round"] == 1)
     assert _figure(first["with_writer"]).n == 0
     assert any("taken back" in limit for limit in section.limits)
+
+
+def test_votes_without_any_text_that_is_left_are_counted_and_warn_of_nothing() -> None:
+    study = collected_study(rounds=1, texts=5)
+    without = dataclasses.replace(study, examples=table("examples", []), attempts=table("attempts", []))
+    section = validators.section(without, Options(), afresh)
+    assert _rows(section, "agreement-total")[-1]["votes"] == int((~study.votes["flagged"]).sum())
+    assert any("30 votes are on texts that were taken back" in limit for limit in section.limits)
+
+
+@pytest.mark.parametrize("name", ["all fooled", "none fooled"])
+def test_where_all_texts_are_alike_nobody_is_named_as_who_the_figure_hangs_on(name: str) -> None:
+    for row in _rows(writers.section(STUDIES[name], Options(), afresh), "writers-effects")[1:]:
+        assert row["lowest_without"] is None
+        assert row["highest_without"] is None
+        for end in ("lowest", "highest"):
+            assert _figure(row[end]).value == _figure(row["vmer"]).value
+            assert "no writer's absence changes it" in _figure(row[end]).limit
+        assert _figure(row["practice"]).limit == "not enough data: all texts had the same outcome"
+
+
+def test_nobody_is_named_where_several_writers_would_change_the_figure_as_much() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=1, texts=6)
+    tied = study.examples.assign(
+        writer=["u", "u", "v", "v", "w", "w"], state="accepted", fooled=[True, False, True, False, False, False]
+    )
+    (row,) = _rows(writers.section(dataclasses.replace(study, examples=tied), Options(), afresh), "writers-effects")
+    assert (_figure(row["lowest"]).value, row["lowest_without"]) == (0.25, None)
+    assert "several writers' absence gives the same" in _figure(row["lowest"]).limit
+    assert (_figure(row["highest"]).value, row["highest_without"]) == (0.5, "w")
+    assert "absence" not in _figure(row["highest"]).limit
+
+
+def test_writers_who_differ_less_than_by_chance_are_not_told_apart() -> None:
+    study = collected_study(arms={"dynamic": "dynamic"}, rounds=1, texts=80)
+    even = study.examples.assign(
+        writer=[f"w{index % 4}" for index in range(80)], state="accepted", fooled=[index % 8 < 4 for index in range(80)]
+    )
+    section = writers.section(dataclasses.replace(study, examples=even), Options(), afresh)
+    (row,) = _rows(section, "writers-effects")
+    part = _figure(row["fooling_icc"])
+    assert (part.value, part.low) == (0, None)
+    assert "We cannot tell whether writers of dynamic differ in how often they fool the model." in section.findings

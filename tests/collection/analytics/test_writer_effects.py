@@ -94,6 +94,14 @@ def test_what_cannot_tell_writers_apart_has_a_limit(happened: list[int], writers
     assert found.limit
 
 
+@pytest.mark.parametrize("each", [10, 20])
+def test_writers_who_differ_less_than_by_chance_have_no_interval_of_no_width(each: int) -> None:
+    happened, writers = np.tile([0.0, 1.0], 2 * each), np.repeat(np.arange(4), each)
+    found = intraclass_correlation(happened, writers, np.zeros(4 * each, dtype=int))
+    assert (found.n, found.value, found.low, found.high, found.method) == (4, 0, None, None, "")
+    assert found.limit == "writers differ less than chance alone would make them: no interval"
+
+
 @pytest.mark.parametrize("writers", [2, 3, 5, 7, 12])
 @pytest.mark.parametrize("outcome", [0.0, 1.0])
 @pytest.mark.parametrize("again", [(0.0, 1.0), (1.0, 0.0, 1.0)])
@@ -146,3 +154,23 @@ def test_practice_needs_writers_with_several_texts() -> None:
     each = np.arange(4)
     assert practice(np.ones(4), np.ones(4), each, each).value is None
     assert practice(np.array([]), np.array([]), each[:0], each[:0]).value is None
+
+
+@pytest.mark.parametrize("outcome", [0.0, 1.0])
+def test_practice_says_that_all_outcomes_were_alike(outcome: float) -> None:
+    writers = np.repeat(np.arange(6), 10)
+    found = practice(np.full(60, outcome), np.tile(np.arange(1.0, 11), 6), writers, writers)
+    assert (found.n, found.value, found.limit) == (60, None, "not enough data: all texts had the same outcome")
+
+
+def test_practice_says_that_each_writers_outcomes_were_alike_in_a_round() -> None:
+    writers = np.repeat(np.arange(6), 10)
+    found = practice((writers % 2).astype(float), np.tile(np.arange(1.0, 11), 6), writers, writers)
+    assert found.limit == "not enough data: the texts of each writer had all the same outcome in a round"
+
+
+def test_practice_of_writers_who_change_in_just_the_same_way_has_no_spread() -> None:
+    writers = np.repeat(np.arange(6), 10)
+    found = practice(np.tile([0.0] * 5 + [1.0] * 5, 6), np.tile(np.arange(1.0, 11), 6), writers, writers)
+    assert found.value is None
+    assert found.limit == "not enough data: the spread between writers cannot be told"
