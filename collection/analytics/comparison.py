@@ -53,7 +53,7 @@ class Compared:
     pair: Pair
     round: int
     difference: Estimate
-    p: float | None
+    p: float
     balanced: Estimate
     fewer: Estimate
     mcnemar: McNemar | None
@@ -68,7 +68,7 @@ class Area:
     arm: float
     reference: float
     difference: Estimate
-    p: float | None
+    p: float
 
 
 def pairs(tested: Tested, arms: tuple[str, ...]) -> list[Pair]:
@@ -150,6 +150,6 @@ def overtaking(pair: Pair, options: Options, parts: Parts) -> Crossover:
     if len(pair.rounds) < 2:
         return Crossover(0, missing(len(pair.rounds), "it takes two rounds to see one overtake the other"), None)
     answers = tested.predicted[units] == tested.gold
-    key = digest("3", pair.name, answers, tested.clusters, tested.group[units], pair.rounds, options)
+    key = digest("4", pair.name, answers, tested.clusters, tested.group[units], pair.rounds, options)
     stored = parts("crossover", key, compute)
     return Crossover(stored["overtakes"], Estimate(*stored["figure"]), stored["share"])

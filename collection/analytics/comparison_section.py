@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
-from collection.analytics.comparison import Compared, area, compare, overtaking, pairs
+from collection.analytics.comparison import Compared, Pair, area, compare, overtaking, pairs
 from collection.analytics.curves import sizes, sizes_notes, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
 from collection.analytics.phrases import percent, points, sure_sign
+from collection.analytics.quality.clustered import single
 from collection.analytics.scores import Tested, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
@@ -43,8 +46,12 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         limits.append("No round has scored versions of two arms yet, so there is nothing to compare.")
     if not found:
         return Section("comparison", TITLE, limits=tuple(limits))
+    writers = _writers(study, found)
     # First, as the first page has the first.
-    limits = [*seeds_limits([item for item in tested if any(pair.tested is item for pair in found)]), *limits]
+    limits = [
+        _about(writers, seeds_limits([item for item in tested if any(pair.tested is item for pair in found)])),
+        *limits,
+    ]
     compared = [item for pair in found for item in compare(pair)]
     last = [item for item in compared if item.round == item.pair.rounds[-1]]
     crossings = [overtaking(pair, options, parts) for pair in found]
@@ -56,8 +63,9 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         findings, claims = findings + warnings, list[str]()
         for item, row, crossing in zip(last, last_rows, crossings, strict=True):
             if item.pair.tested is of_set:
-                claims.append(_after(item, row["p_adjusted"], len(last)))
-                findings += [claims[-1], *_overtaken(item, row["p_adjusted"], crossing)]
+                alone = [arm for arm in (item.pair.arm, item.pair.reference) if single(writers[arm])]
+                claims.append(_after(item, row["p_adjusted"], len(last), alone))
+                findings += [claims[-1], *([] if alone else _overtaken(item, row["p_adjusted"], crossing))]
         gist += [[*warnings, *claims]] if claims else []
     crossed = [_crossing_row(item, crossing) for item, crossing in zip(last, crossings, strict=True)]
     beside = [row for item in tested for row in _beside_rows(item, last)]
@@ -77,6 +85,35 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         tuple(limits),
         _first_page(gist),
     )
+
+
+def _writers(study: Study, found: Sequence[Pair]) -> dict[str, pd.Series]:
+    """Who wrote the accepted examples that versions of each compared arm may have been trained on, one a row."""
+    accepted, last = study.accepted, dict[str, int]()
+    for pair in found:
+        for arm in (pair.reference, pair.arm):
+            last[arm] = max(last.get(arm, 0), pair.rounds[-1])
+    return {
+        arm: accepted.loc[(accepted["arm"] == arm) & (accepted["round"] <= number), "writer"]
+        for arm, number in last.items()
+    }
+
+
+def _about(writers: Mapping[str, pd.Series], seeds: Sequence[str]) -> str:
+    """What no interval here is about, with what is to be said of ``seeds``: that a way of collecting was tried once."""
+    counts = [f"{arm} by {_people(names)}" for arm, names in writers.items()]
+    once = f"Each arm was collected once ({', '.join(counts)}): "
+    if seeds:
+        return " ".join([f"{once}no interval is about collecting again with other writers.", *seeds])
+    return (
+        f"{once}intervals are about other test rows and training again, not about collecting again with other writers."
+    )
+
+
+def _people(names: pd.Series) -> str:
+    if names.empty or (names == "").any():
+        return "an unknown number of writers"
+    return f"{names.nunique()} writer{'' if names.nunique() == 1 else 's'}"
 
 
 def _first_page(by_set: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -227,8 +264,9 @@ def _crossing_row(item: Compared, crossing: Crossover) -> Row:
     }
 
 
-def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
-    """Which of a pair is better after a round, with its caution if it needs one."""
+def _after(item: Compared, p_adjusted: Cell, count: int, alone: Sequence[str]) -> str:
+    """Which of a pair is better after a round, with its caution if it needs one; not where examples of one or both,
+    which are ``alone``, are of one writer."""
     pair, sign = item.pair, sure_sign(item.difference)
     where = f"{pair.tested.name}, after round {item.round}{_sizes(item)}"
     if sign == 0:
@@ -241,12 +279,18 @@ def _after(item: Compared, p_adjusted: Cell, count: int) -> str:
             f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. "
             f"Alone that would be a difference, but among {count} comparisons it may be chance (p = {p_adjusted:.2g})."
         )
+    if alone:
+        return (
+            f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. All examples of "
+            f"{' and all of '.join(alone)} are of one writer, so nothing tells how far others would differ: the two "
+            "arms are not called apart."
+        )
     return _clear(item, sign, where) + _prior_shift(item, sign)
 
 
 def _stands(item: Compared, p_adjusted: Cell) -> bool:
     """Whether the difference is clear, also among all comparisons."""
-    return sure_sign(item.difference) != 0 and not (isinstance(p_adjusted, float) and p_adjusted > 0.05)
+    return sure_sign(item.difference) != 0 and isinstance(p_adjusted, float) and p_adjusted <= 0.05
 
 
 def _sizes(item: Compared) -> str:

@@ -37,19 +37,18 @@ def mcnemar(first: Flags, second: Flags) -> McNemar:
         return McNemar(0, 0, 1.0, 1.0)
     exact = min(2 * float(binom.cdf(fewer, count, 0.5)), 1.0)
     at = float(binom.pmf(fewer, count, 0.5))
-    mid = 1.0 - at if one == other else 2 * float(binom.cdf(fewer, count, 0.5)) - at
-    return McNemar(one, other, exact, min(mid, 1.0))
+    # Half the chance of what was seen is taken off on each side; equal counts have but one such outcome.
+    return McNemar(one, other, exact, exact - (at / 2 if one == other else at))
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P values adjusted for their number by Holm's step-down method (Holm 1979, Scand. J. Statist. 6); None stays."""
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values adjusted for their number by Holm's step-down method (Holm 1979, Scand. J. Statist. 6)."""
     # As statsmodels' multipletests, which collects garbage at every call: most of a second beside a large study.
-    known = np.array([p for p in p_values if p is not None], dtype=float)
-    order = np.argsort(known, kind="stable")
-    raised = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
-    known[order] = np.minimum(raised, 1.0)
-    adjusted = iter(known.tolist())
-    return [None if p is None else next(adjusted) for p in p_values]
+    found = np.array(p_values, dtype=float)
+    order = np.argsort(found, kind="stable")
+    raised = np.maximum.accumulate(found[order] * np.arange(len(found), 0, -1))
+    found[order] = np.minimum(raised, 1.0)
+    return [float(p) for p in found]
 
 
 def mean_height(x: Floats, low: float, high: float) -> Floats:
@@ -93,7 +92,10 @@ def crossover(rounds: Sequence[int], differences: Floats, draws: Floats) -> Cros
     happened = float(((drawn > 0) & (drawn < len(rounds))).mean())
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf").tolist()
     top = len(rounds) - 1
-    limits = ["wider than need be: draws add noise to noise"]
+    if (drawn == drawn[0]).all():
+        limits = ["every draw gave the same round: draws do not tell how far it could be another"]
+    else:
+        limits = ["wider than need be: draws add noise to noise"]
     if low == 0:
         limits.append("it may have been ahead from the first round on")
     if high > top:

@@ -204,8 +204,8 @@ def seeds_limits(tested: Sequence[Tested]) -> list[str]:
         return []
     which = "Versions have one training seed" if set(seeds) == {1} else "Some versions have one training seed"
     return [
-        f"{which}: their intervals are about test rows only, and a difference may be one of seeds. Train with three or "
-        "more seeds before it is called one of arms."
+        f"{which}: their intervals are about test rows only, and a difference may be one of seeds. Three or more seeds "
+        "tell luck in training from what an arm's examples bring."
     ]
 
 

@@ -32,6 +32,7 @@ METHOD = jackknife_over("context")
 CROSSED = jackknife_over("context", "writer")
 _MOST_FREEDOM = 1e6
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
+_WIDEST = 10.0  # an interval of errors that reaches to more than so many times as many says nothing
 ONE_SEED = "the interval is about test rows only: there is one training seed"
 SOME_ONE_SEED = "where a version has one training seed, the interval holds that seed fixed"
 TWO_SEEDS = "two training seeds tell little of how far seeds spread, so the interval is a rough one"
@@ -142,12 +143,6 @@ class Spread:
         if self.known_freedom is not None:
             return self.known_freedom
         return float(brentq(lambda freedom: quantile(freedom) - self.quantile, 1.0, _MOST_FREEDOM))
-
-    @property
-    def nothing_seen(self) -> float:
-        """Wilson's 95% upper limit of a share that was 0 in every cluster, clusters being the trials (Wilson 1927)."""
-        square = self.quantile**2
-        return square / (self.clusters + square)
 
 
 def cluster_indices(contexts: NDArray[np.object_]) -> tuple[Ints, str]:
@@ -398,37 +393,59 @@ def _wilson(value: float, found: Spread) -> tuple[float, float]:
     return min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value)
 
 
-def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float | None]:
-    """``weights @ means`` over groups, a difference of shares, with its interval and the p value of no difference.
+def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float]:
+    """``weights @ means`` over groups, a difference of shares, with its interval and the p value of no difference; the
+    interval does not hold 0 where that is below 0.05.
 
-    Where no cluster and no seed differs, the interval reaches as far as a difference could have stayed unseen, and
-    there is a p value (1) only if the figure itself is 0.
+    Where no cluster and no seed differs, both are exact, clusters being the trials.
     """
     return contrasts(sample, np.asarray(weights, dtype=float)[None])[0]
 
 
-def contrasts(sample: Rates, weights: Floats) -> list[tuple[Estimate, float | None]]:
+def contrasts(sample: Rates, weights: Floats) -> list[tuple[Estimate, float]]:
     """:func:`contrast` for each of many weights [figures, groups]."""
     values = weights @ np.nan_to_num(sample.means())
     return [_contrast(*each, sample.method) for each in zip(values.tolist(), spreads(sample, weights), strict=True)]
 
 
-def _contrast(value: float, found: Spread, method: str) -> tuple[Estimate, float | None]:
+def _contrast(value: float, found: Spread, method: str) -> tuple[Estimate, float]:
     if found.error == 0:
-        reach = found.nothing_seen
-        limit = _joined(found.limit, f"no {found.kind} told the two apart")
-        p = 1.0 if value == 0 else None
-    else:
-        reach, limit = found.reach, found.limit
-        p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
-    return Estimate(found.n, value, max(value - reach, -1.0), min(value + reach, 1.0), method, limit), p
+        alike = _alike(value, found)
+        return Estimate(found.n, value, alike.low, alike.high, alike.method, alike.limit), alike.p
+    low, high = max(value - found.reach, -1.0), min(value + found.reach, 1.0)
+    p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
+    return Estimate(found.n, value, low, high, method, found.limit), p
+
+
+class _Alike(NamedTuple):
+    """The ends of the interval of a difference that is the same in every cluster, and the p value of none."""
+
+    low: float
+    high: float
+    p: float
+    method: str
+    limit: str
+
+
+def _alike(value: float, found: Spread) -> _Alike:
+    """So many clusters as may be unlike those seen (Clopper & Pearson 1934, Biometrika 26) may be so as far as can be:
+    -1 or 1. The p value is of the same bound: if the difference is 0 on average, a cluster has this one with a chance
+    of at most 1 / (1 + abs(value)). Of rows that one side alone gets right, all of them, that is the sign test.
+    """
+    unseen = 1 - (1 - LEVEL) ** (1 / found.clusters)
+    low, high = max(value - unseen * (1 + value), -1.0), min(value + unseen * (1 - value), 1.0)
+    p = min(2 * (1 + abs(value)) ** -found.clusters, 1.0)
+    seen = f"all {found.kind}s differ alike" if value else f"no {found.kind} told the two apart"
+    return _Alike(low, high, p, f"Clopper-Pearson, with {found.kind}s as trials", _joined(found.limit, seen))
 
 
 def fewer(errors: Rates, group: int, reference: int) -> Estimate:
     """By which share ``group`` makes fewer errors than ``reference``: 1 less the ratio of their error rates.
 
     The interval is that of the logarithm of the ratio (Katz et al. 1978, Biometrics 34) with the two-way spread; where
-    the group makes no errors, from the limits of the two rates (Donner & Zou 2012, Stat. Methods Med. Res. 21).
+    the group makes no errors, from the limits of the two rates (Donner & Zou 2012, Stat. Methods Med. Res. 21); where
+    no cluster differs, that of the difference, as a share of the reference's errors. None where it reaches beyond ten
+    times as many errors as were found or as the reference made.
     """
     return fewer_each(errors, [(group, reference)])[0]
 
@@ -438,8 +455,9 @@ def fewer_each(errors: Rates, pairs: Sequence[tuple[int, int]]) -> list[Estimate
     means = errors.means()
     weights = np.zeros((len(pairs), len(means)))
     for row, (group, reference) in zip(weights, pairs, strict=True):
-        if means[group] > 0 and means[reference] > 0:
-            row[reference], row[group] = -1 / means[reference], 1 / means[group]
+        if means[reference] > 0:
+            row[reference] = -1 / means[reference]
+            row[group] = 1 / means[group] if means[group] > 0 else 0.0
     return [_fewer(errors, *pair, found) for pair, found in zip(pairs, spreads(errors, weights), strict=True)]
 
 
@@ -447,20 +465,27 @@ def _fewer(errors: Rates, group: int, reference: int, found: Spread) -> Estimate
     own, other = (float(errors.means()[index]) for index in (group, reference))
     if other == 0:
         return missing(round(float(errors.most[reference])), "the reference made no errors")
+    ratio = own / other
+    if found.error == 0:
+        alike = _alike(other - own, found)
+        ends = ((other - alike.high) / other, (other - alike.low) / other)
+        return _spared(found.n, ratio, ends, alike.method, alike.limit)
     if own == 0:
         top, bottom = level(errors, group), level(errors, reference)
         assert top.high is not None
         assert bottom.low is not None
-        ratio = top.high / sqrt(bottom.low * (2 * other - bottom.low))
-        return Estimate(top.n, 1.0, 1 - ratio, 1.0, "limits of the two error rates", bottom.limit)
-    ratio = own / other
+        most = top.high / sqrt(bottom.low * (2 * other - bottom.low))
+        return _spared(top.n, 0.0, (0.0, most), "limits of the two error rates", bottom.limit)
     if found.error == inf:
         return untold(found.n, f"one {found.kind} alone tells nothing of others")
-    if found.error == 0:
-        reach = found.nothing_seen / other
-        limit = _joined(found.limit, f"no {found.kind} told the two apart")
-        return Estimate(found.n, 1 - ratio, 1 - ratio - reach, min(1 - ratio + reach, 1.0), errors.method, limit)
-    ends = [1 - ratio * exp(min(max(sign * found.reach, -50.0), 50.0)) for sign in (1, -1)]
-    return Estimate(
-        found.n, 1 - ratio, ends[0], ends[1], errors.method + ", on the logarithm of the ratio", found.limit
-    )
+    least, most = (ratio * exp(min(max(sign * found.reach, -50.0), 50.0)) for sign in (-1, 1))
+    return _spared(found.n, ratio, (least, most), errors.method + ", on the logarithm of the ratio", found.limit)
+
+
+def _spared(n: int, ratio: float, ends: tuple[float, float], method: str, limit: str) -> Estimate:
+    """1 less a ratio of error rates with the ``ends`` of its interval, if these say anything."""
+    least, most = ends
+    if most > _WIDEST * max(ratio, 1.0):
+        why = "too few errors: the interval would reach beyond ten times as many"
+        return Estimate(n, 1 - ratio, None, None, limit=why)
+    return Estimate(n, 1 - ratio, 1 - most, 1 - max(least, 0.0), method, limit)

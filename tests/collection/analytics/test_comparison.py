@@ -13,6 +13,7 @@ import vl_convert
 
 from collection.analytics import comparison_section, cross_section, curves, returns_section
 from collection.analytics.parts import afresh
+from collection.analytics.report import sections_of
 from collection.analytics.scores import standing
 from collection.analytics.sections import Section, flat
 from collection.analytics.study import Study
@@ -186,11 +187,87 @@ def test_a_finding_about_arms_with_unequally_many_examples_says_how_many() -> No
 @pytest.mark.parametrize("name", ["learning-curves", "comparison"])
 def test_one_training_seed_is_said_to_leave_intervals_about_test_rows_only(name: str) -> None:
     one, three = made(name, study(rounds=1)), made(name, study(rounds=1, seeds=3))
-    assert one.limits[0].startswith("Versions have one training seed: their intervals are about test rows only")
+    assert "Versions have one training seed: their intervals are about test rows only" in one.limits[0]
     assert not any("one training seed" in limit for limit in three.limits)
     mixed = study(rounds=1, seeds=3)
     versions = mixed.versions[(mixed.versions["role"] != "curve") | (mixed.versions["arm"] != "dynamic")]
-    assert made(name, with_table(mixed, "versions", versions)).limits[0].startswith("Some versions have one")
+    assert made(name, with_table(mixed, "versions", versions)).limits[0].count("Some versions have one") == 1
+
+
+def with_writers(given: Study, arm: str, writer: str) -> Study:
+    """The study as if one person had written all texts of an arm."""
+    examples = given.examples
+    return with_table(
+        given, "examples", examples.assign(writer=examples["writer"].where(examples["arm"] != arm, writer))
+    )
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_first_limit_says_that_each_arm_was_collected_once_and_by_how_many(seeds: int) -> None:
+    given = with_writers(study(rounds=3, writers=4, seeds=seeds), "static", "only")
+    examples = given.examples
+    # Whoever wrote what was not accepted, or after the last round compared, made no model.
+    late = (examples["arm"] == "dynamic") & (examples["round"] == 3)
+    turned_down = (examples["arm"] == "static") & (examples["state"] == "rejected")
+    given = with_table(
+        given, "examples", examples.assign(writer=examples["writer"].where(~(late | turned_down), "another"))
+    )
+    given = without_version(given, "dynamic", 3)
+    summary, *sections = sections_of(given, OPTIONS)
+    limit = next(section.limits[0] for section in sections if section.id == "comparison")
+    assert limit.startswith(
+        "Each arm was collected once (non-adversarial by 12 writers, static by 1 writer, dynamic by 8 writers): "
+    )
+    assert limit.count("about collecting again with other writers") == 1
+    assert ("test rows and training again" in limit) == (seeds == 3)
+    assert ("one training seed" in limit) == (seeds == 1)
+    assert any(limit in told for told in summary.limits[:1])
+
+
+def test_how_many_wrote_is_not_said_where_a_writer_is_not_known() -> None:
+    limit = made("comparison", with_writers(study(rounds=1), "static", "")).limits[0]
+    assert "static by an unknown number of writers, dynamic by 4 writers" in limit
+    assert "dynamic by an unknown number of writers" in made("comparison", empty(study(rounds=1), "examples")).limits[0]
+
+
+def test_arms_of_one_writer_are_not_called_apart() -> None:
+    three = {"a": "static", "b": "static", "c": "dynamic"}
+    ahead = {**{f"c/{number}": 0.9 for number in (3, 4)}, **{f"a/{number}": 0.9 for number in (1, 2)}}
+    given = with_accuracy(study(arms=three, test_rows=1000), ahead)
+    told = made("comparison", given).findings
+    assert sum("fewer errors" in finding for finding in told) == 2
+    assert any("c stays ahead of a" in finding for finding in told)
+    for alone in (("c",), ("c", "a")):
+        changed = given
+        for arm in alone:
+            changed = with_writers(changed, arm, f"only writer of {arm}")
+        found = made("comparison", changed)
+        of_c = [finding for finding in found.findings if "c against" in finding]
+        assert len(of_c) == 2
+        assert all(finding.endswith("the two arms are not called apart.") for finding in of_c)
+        assert not any("better" in finding and "cannot tell" not in finding for finding in found.findings)
+        assert not any("fewer errors" in finding or "stays ahead" in finding for finding in found.findings)
+    assert "All examples of c and all of a are of one writer" in of_c[0]
+
+
+@pytest.mark.parametrize(("count", "clear"), [(1, False), (2, False), (3, False), (5, False), (6, True)])
+def test_a_handful_of_rows_makes_no_winner_that_a_sign_test_does_not(count: int, clear: bool) -> None:
+    two = {"a": "static", "b": "dynamic"}
+    given = with_accuracy(study(arms=two, rounds=1, test_rows=count, test_contexts=0), {"b/1": 1.0, "a/1": 0.0})
+    found = made("comparison", given)
+    row = rows(found, "comparison-last")[0]
+    assert (row["p"] <= 0.05) == (row["difference"].low > 0) == clear
+    assert row["p"] == pytest.approx(row["mcnemar_exact"])
+    assert ("cannot tell" in found.findings[0]) != clear
+
+
+def test_a_difference_that_no_row_speaks_against_is_adjusted_as_all_others_are() -> None:
+    given = with_accuracy(study(rounds=1, test_rows=6, test_contexts=0), {"dynamic/1": 1.0, "static/1": 0.0})
+    found = made("comparison", given)
+    row = next(row for row in rows(found, "comparison-last") if row["pair"] == "dynamic against static")
+    assert row["p"] == pytest.approx(2 / 64)
+    assert row["p_adjusted"] > 2 * row["p"]
+    assert any("among 3 comparisons it may be chance (p = 0.075)" in finding for finding in found.findings)
 
 
 def test_a_better_arm_is_found_with_its_share_of_errors_spared() -> None:

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
-from scipy.stats import binom
 from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
-from collection.analytics.paired import crossover, holm, mcnemar, mean_height
+from collection.analytics.paired import McNemar, crossover, holm, mcnemar, mean_height
 
 
-@pytest.mark.parametrize(("one", "other"), [(0, 0), (1, 0), (5, 5), (12, 4), (3, 20)])
-def test_mcnemar_is_that_of_statsmodels_and_mid_p_is_a_half_step_less(one: int, other: int) -> None:
+@pytest.mark.parametrize(("one", "other"), [(1, 0), (1, 1), (2, 2), (5, 5), (5, 6), (12, 4), (3, 20)])
+def test_mcnemar_is_that_of_statsmodels_and_mid_p_counts_outcomes_as_extreme_by_half(one: int, other: int) -> None:
     first = np.array([True] * one + [False] * other + [True] * 10)
     second = np.array([False] * one + [True] * other + [True] * 10)
-    found = mcnemar(first, second)
+    found, count = mcnemar(first, second), one + other
     assert (found.first_only, found.second_only) == (one, other)
     assert found.exact == pytest.approx(reference([[10, one], [other, 0]], exact=True).pvalue)
-    if one != other:
-        assert found.mid_p == pytest.approx(found.exact - binom.pmf(min(one, other), one + other, 0.5))
+    # Of all ways that rows could have fallen: those that part the sides more, and half of those that part them as much.
+    apart = [(abs(2 * at - count), comb(count, at)) for at in range(count + 1)]
+    more = sum(ways for distance, ways in apart if distance > abs(one - other))
+    as_much = sum(ways for distance, ways in apart if distance == abs(one - other))
+    assert found.mid_p == pytest.approx((more + as_much / 2) / 2**count)
 
 
-def test_holm_steps_down_and_leaves_what_is_unknown() -> None:
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
-    assert holm([None]) == [None]
+@pytest.mark.parametrize(("each", "published"), [(1, 0.75), (2, 0.8125), (5, 0.876953125)])
+def test_the_mid_p_of_equal_counts_is_one_less_half_the_chance_of_them(each: int, published: float) -> None:
+    first = np.array([True] * each + [False] * each)
+    assert mcnemar(first, ~first).mid_p == pytest.approx(published)
+
+
+def test_versions_that_are_right_on_the_same_rows_have_a_p_of_one() -> None:
+    same = np.array([True, False, True])
+    assert mcnemar(same, same) == McNemar(0, 0, 1.0, 1.0)
+
+
+def test_holm_steps_down() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
 
 
@@ -49,6 +63,7 @@ def test_the_round_of_overtaking_is_the_first_of_a_lead_that_lasts() -> None:
     found = crossover([1, 2, 3, 5, 6], differences, np.tile(differences, (50, 1)))
     assert (found.overtakes, found.round.value, found.round.low, found.round.high) == (1, 5, 5, 5)
     assert found.share == 1
+    assert found.round.limit == "every draw gave the same round: draws do not tell how far it could be another"
     other = crossover([1, 2, 3, 5, 6], -differences, np.tile(-differences, (50, 1)))
     assert (other.overtakes, other.round.value) == (-1, 5)
 

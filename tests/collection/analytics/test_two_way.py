@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from collection.analytics.metrics import share
@@ -150,6 +152,63 @@ def test_versions_that_say_the_same_are_not_proven_equal() -> None:
     assert found.low is not None
     assert -0.1 < found.low < -0.01
     assert "told the two apart" in found.limit
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 6, 7, 40])
+def test_rows_that_one_side_gets_right_all_have_the_p_and_the_interval_of_the_sign_test(rows: int) -> None:
+    answers = np.array([[True] * rows, [False] * rows])
+    rates = ratios(*sums(answers, np.arange(rows)), np.arange(2))
+    found, p = contrast(rates, np.array([1.0, -1.0]))
+    sign = binomtest(rows, rows)
+    assert p == pytest.approx(sign.pvalue)
+    assert (found.low, found.high) == (pytest.approx(2 * sign.proportion_ci(0.95).low - 1), 1)
+    assert found.limit.endswith("all contexts differ alike")
+    spared = fewer(ratios(*sums(~answers, np.arange(rows)), np.arange(2)), 0, 1)
+    assert (spared.low, spared.high) == (pytest.approx(found.low), 1)
+
+
+@pytest.mark.parametrize("only", [1.0, 0.5, 0.2, 0.05, -0.2])
+@pytest.mark.parametrize("contexts", [2, 4, 6, 12, 40, 200])
+def test_an_interval_is_beside_zero_only_where_p_is_small_also_if_no_context_differs(
+    only: float, contexts: int
+) -> None:
+    hits = np.zeros((2, contexts))
+    hits[int(only < 0)] = 20 * abs(only)
+    found, p = contrast(ratios(hits, np.full(contexts, 20.0), np.arange(2)), np.array([1.0, -1.0]))
+    assert found.value == pytest.approx(only)
+    assert found.low is not None
+    assert found.high is not None
+    assert (found.low > 0 or found.high < 0) == (p <= 0.05)
+
+
+@pytest.mark.parametrize("each_side", [0.1, 0.25, 0.4, 0.5])
+@pytest.mark.parametrize("rows", [2, 3, 4, 5, 6])
+def test_arms_that_do_not_differ_are_seldom_told_apart_by_a_handful_of_rows(rows: int, each_side: float) -> None:
+    # Exact: the chances of every outcome of rows that tell for one side as often as for the other.
+    chance = {1: each_side, 0: 1 - 2 * each_side, -1: each_side}
+    alarms = 0.0
+    for outcome in product((1, 0, -1), repeat=rows):
+        answers = np.stack([np.array(outcome) > 0, np.array(outcome) < 0])
+        found, _ = contrast(ratios(*sums(answers, np.arange(rows)), np.arange(2)), np.array([1.0, -1.0]))
+        assert found.low is not None
+        assert found.high is not None
+        if found.low > 0 or found.high < 0:
+            alarms += float(np.prod([chance[side] for side in outcome]))
+    assert alarms < 0.07
+
+
+def test_errors_spared_have_no_interval_that_reaches_beyond_ten_times_the_errors() -> None:
+    few = np.array([[0.0, 1, 0, 0, 0], [1, 0, 0, 0, 0]])
+    found = fewer(ratios(few, np.ones(5), np.arange(2)), 0, 1)
+    assert (found.n, found.value, found.low, found.high) == (5, 0, None, None)
+    assert found.limit == "too few errors: the interval would reach beyond ten times as many"
+    none = np.array([[0.0, 0, 0, 0], [1, 0, 0, 0]])
+    perfect = fewer(ratios(none, np.ones(4), np.arange(2)), 0, 1)
+    assert (perfect.value, perfect.low, perfect.high) == (1, None, None)
+    more = np.array([[1.0] * 60 + [0] * 40, [1] * 4 + [0] * 96])
+    told = fewer(ratios(more, np.ones(100), np.arange(2)), 0, 1)
+    assert told.low is not None
+    assert told.low < -20
 
 
 def test_fewer_errors_is_one_less_the_ratio_with_the_interval_of_katz() -> None:
