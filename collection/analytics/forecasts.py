@@ -8,10 +8,11 @@ import numpy as np
 
 from collection.analytics.candidates import Candidate, candidates
 from collection.analytics.fits import CURVES, FAMILIES, FEWEST_FOR_CURVES, PARAMETERS, Evidence, Floats, fit
-from collection.analytics.gains import ROUNDING, UNMOVED
+from collection.analytics.gains import ROUNDING
 from collection.analytics.metrics import Estimate, missing, share, untold
 
 AHEAD = 5
+UNMOVED = "every draw gave the same, so chance cannot be told"
 # Below this many rounds only straight lines are fitted, and a curve that bends leaves their intervals.
 TOO_FEW = f"to look ahead takes {FEWEST_FOR_CURVES} rounds"
 # Of fewer forecasts Wilson's interval spans half of all shares and more.

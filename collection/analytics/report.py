@@ -64,7 +64,7 @@ _REPEATED: dict[str, int | None] = {
     "power": 3,
 }
 # How many of whose limits it has too, the weightiest being first: those of the others are about methods.
-_LIMITED = {"comparison": 3, "collection": 1, "cross": 1, "panel": 1}
+_LIMITED = {"comparison": 3, "diminishing-returns": 1, "collection": 1, "cross": 1, "panel": 1}
 
 
 def sections_of(study: Study, options: Options, parts: Parts = afresh) -> list[Section]:

@@ -1,4 +1,4 @@
-"""Where returns diminish: the curve of an arm's errors, its end, what examples still bring, and what comes next."""
+"""Where returns diminish: the curve of an arm's errors, its end, and what comes next."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from collection.analytics.fits import (
     Fits,
     Floats,
 )
-from collection.analytics.forecasts import TOO_FEW, back_test, coming, examples_to_reach, forecast
-from collection.analytics.gains import ROUNDING, UNMOVED, gains
+from collection.analytics.forecasts import TOO_FEW, UNMOVED, back_test, coming, examples_to_reach, forecast
+from collection.analytics.gains import ROUNDING
 from collection.analytics.metrics import Estimate, missing, untold
 
 _NO_WIDTH = f"{UNMOVED}: the interval has no width"
@@ -30,6 +30,8 @@ _LINE_PER = 1000.0
 _BY_PROFILE = "profile likelihood averaged over both curves, calibrated by simulation"
 # An interval that reaches this near to the last error says no more than that errors will not grow.
 _NEAR = 0.95
+_NO_SHARE = "the straight line leaves 0% to 100% at no examples"
+_ENDS_NO_SHARE = "draws of the straight line leave 0% to 100% at no examples, so there is no interval"
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,8 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Returns:
-    """All that is said of one arm on one test set; gains [rounds]. ``fitted`` is None with too few."""
+    """What curves say of one arm on one test set. ``fitted`` is None with too few rounds."""
 
-    gains: tuple[Estimate, ...]
-    hourly_gains: tuple[Estimate, ...]
     floor: Estimate
     fitted: Fitted | None
 
@@ -64,8 +64,6 @@ class Returns:
         """What ``dataclasses.asdict`` made plain, JSON's lists for tuples included."""
         fitted = plain["fitted"]
         return cls(
-            gains=_estimates(plain["gains"]),
-            hourly_gains=_estimates(plain["hourly_gains"]),
             floor=Estimate(**plain["floor"]),
             fitted=None
             if fitted is None
@@ -93,17 +91,16 @@ def returns_of(
     n: Floats,
     errors: Floats,
     draws: Floats,
-    hours: Floats,
     targets: Sequence[float],
     seed: int,
     per: float = 100,
     past: Sequence[Sequence[Estimate]] = (),
 ) -> Returns:
-    """Returns of one arm: ``n`` examples, ``errors`` and ``hours`` [rounds], ``draws`` [draws, rounds] of errors.
-    Gains are for ``per`` examples; ``past`` forecasts as :func:`back_test` takes them.
+    """Returns of one arm: ``n`` examples, ``errors`` [rounds], ``draws`` [draws, rounds] of errors.
+    The gain by the curve is for ``per`` examples; ``past`` forecasts as :func:`back_test` takes them.
 
     Scatter about the curve beyond what the draws explain is added to them first. Raises ValueError where n does not
-    grow from round to round or anything but ``hours`` is not finite.
+    grow from round to round or anything is not finite.
     """
     if not (np.isfinite(n).all() and np.isfinite(errors).all() and np.isfinite(draws).all()):
         raise ValueError("n, errors and draws must be finite")
@@ -128,14 +125,7 @@ def returns_of(
             back_test=tuple(back_test(past, errors)),
             targets=tuple((error, examples_to_reach(error, agreeing, n, floor.low or 0.0)) for error in targets),
         )
-    # Scatter about the curve says nothing of what other test rows would have shown.
-    moved = found.draws if np.ptp(draws, axis=0).any() else draws
-    return Returns(
-        gains=tuple(gains(n, errors, moved, per)),
-        hourly_gains=tuple(gains(hours, errors, moved, 1.0, "hours")),
-        floor=floor,
-        fitted=fitted,
-    )
+    return Returns(floor, fitted)
 
 
 def floor_of(found: Evidence, choice: Choice | None) -> Estimate:
@@ -192,10 +182,21 @@ def _parameters(point: Fits, refits: Fits, rounds: int) -> dict[str, Estimate | 
         return _percentiles(value, drawn[:, None], rounds, _BY_REFITS)[0]
 
     return {
-        "start": None if curved else told(point.floor, refits.floor),
+        "start": None if curved else _as_share(told(point.floor, refits.floor)),
         "scale": told(factor * point.scale, factor * refits.scale) if curved or line else None,
         "shape": told(point.shape, refits.shape) if curved else None,
     }
+
+
+def _as_share(found: Estimate) -> Estimate:
+    """An error as far as it can be one: far from the first round a line goes anywhere."""
+    if found.value is None or found.low is None or found.high is None:
+        return found
+    if not 0 <= found.value <= 1:
+        return untold(found.n, _NO_SHARE)
+    if found.low < 0 or found.high > 1:
+        return Estimate(found.n, found.value, None, None, limit=_ENDS_NO_SHARE)
+    return found
 
 
 def _percentiles(values: Floats, drawn: Floats, n: int, method: str) -> list[Estimate]:

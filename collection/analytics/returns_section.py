@@ -12,16 +12,17 @@ import numpy as np
 from collection.analytics import charts
 from collection.analytics.fits import FAMILIES, FEWEST_FOR_CURVES, Floats
 from collection.analytics.forecasts import AHEAD, coming, foretold
-from collection.analytics.gains import WINDOW, last_clear
-from collection.analytics.metrics import Estimate, missing
+from collection.analytics.gains import BY_LINE, FEWEST_OF_ONE_SEED, WINDOW, gains, last_clear
+from collection.analytics.metrics import Estimate, missing, untold
 from collection.analytics.parts import Parts, digest
 from collection.analytics.returns import Returns, returns_of
 from collection.analytics.scores import Tested, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.series import Series, series_of
 from collection.analytics.study import Study
+from collection.analytics.two_way import METHOD
 
-_CODE = 6
+_CODE = 7
 _ACCURACY_STEP, _TARGETS = 5, 3
 _PER = (100, 50, 20, 10, 5, 2, 1)
 _FORMULAS = {
@@ -31,7 +32,10 @@ _FORMULAS = {
     "exponential": "floor + a·exp(-n/b)",
 }
 _BOTH = (Column("test_set", "Test set"), Column("arm", "Arm"))
-_GAIN = f"Least-squares slope over the latest {WINDOW} rounds; percentile bootstrap over contexts and training seeds."
+_GAIN = (
+    f"Least-squares slope over the latest {WINDOW} rounds; {METHOD}, or, where one of them has one training seed, "
+    f"{BY_LINE}."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class _Told:
     series: Series
     returns: Returns
     per: int
+    gains: tuple[Estimate, ...]
+    hourly_gains: tuple[Estimate, ...]
 
     @property
     def where(self) -> str:
@@ -53,16 +59,12 @@ class _Told:
 
 def section(study: Study, options: Options, parts: Parts) -> Section:
     """Whether more examples still help, and where errors would end, per arm and test set."""
-    known, limits = tested_sets(study)
-    limits.extend(filter(None, (tested.warning for tested in known)))
+    known, about_sets = tested_sets(study)
+    limits = [*about_sets, *filter(None, (tested.warning for tested in known))]
     found = {tested.slug: series_of(study, tested, options.draws, options.seed) for tested in known}
     limits += [f"No trained version was scored on {tested.name} yet." for tested in known if not found[tested.slug]]
     per = _per([series for each in found.values() for series in each])
-    told = [
-        _Told(tested, series, _returns(series, options, parts, per), per)
-        for tested in known
-        for series in found[tested.slug]
-    ]
+    told = [_told(tested, series, options, parts, per) for tested in known for series in found[tested.slug]]
     if not len(study.test_items):
         limits.append("There is no test set with rows, and without one errors are not known.")
     limits.extend(_limits(told))
@@ -72,20 +74,24 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         findings=tuple(sentence for item in told for sentence in (_end(item), _gain(item))),
         tables=_tables(told) if told else (),
         charts=tuple(_charts(told, list(study.arms))),
-        limits=tuple(dict.fromkeys(limits)),
+        limits=tuple(dict.fromkeys([*_of_one_seed(told), *limits])),
         gist=tuple(sentence for item in told for sentence in (_end(item, why=False), _gain(item))),
     )
+
+
+def _told(tested: Tested, series: Series, options: Options, parts: Parts, per: int) -> _Told:
+    by_examples = gains(series.n, tested.errors, series.groups, per)
+    by_hours = gains(series.hours, tested.errors, series.groups, 1.0, "hours")
+    return _Told(tested, series, _returns(series, options, parts, per), per, tuple(by_examples), tuple(by_hours))
 
 
 def _returns(series: Series, options: Options, parts: Parts, per: int) -> Returns:
     targets = _targets(float(series.errors[-1]))
     past = _foretold(series, options.seed, parts)
-    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, series.hours, targets, per, past)
+    key = digest(_CODE, options.seed, series.n, series.errors, series.draws, targets, per, past)
 
     def compute() -> dict[str, Any]:
-        return dataclasses.asdict(
-            returns_of(series.n, series.errors, series.draws, series.hours, targets, options.seed, per, past)
-        )
+        return dataclasses.asdict(returns_of(series.n, series.errors, series.draws, targets, options.seed, per, past))
 
     return Returns.from_plain(parts("returns", key, compute))
 
@@ -136,7 +142,7 @@ def _end(item: _Told, *, why: bool = True) -> str:
 
 def _gain(item: _Told) -> str:
     """Whether examples still helped at the end."""
-    last, clear = item.returns.gains[-1], last_clear(item.returns.gains)
+    last, clear = item.gains[-1], last_clear(item.gains)
     if last.low is None or last.high is None or last.value is None:
         return f"{item.where}: we cannot tell what more examples bring ({_why(last)})."
     if last.low > 0:
@@ -156,21 +162,29 @@ def _why(figure: Estimate) -> str:
     return figure.limit.partition(": ")[2] or figure.limit
 
 
+def _of_one_seed(told: Sequence[_Told]) -> list[str]:
+    """What is to be said first where rounds have one training seed, of all of them in one sentence."""
+    single = [item for item in told if item.series.single]
+    if not single:
+        return []
+    which = "Rounds" if len(single) == len(told) else f"Rounds of {', '.join(item.where for item in single)}"
+    return [
+        f"{which} have one training seed: what luck in training does shows only in how rounds scatter about a line or "
+        f"curve, so a gain takes {FEWEST_OF_ONE_SEED} rounds. Train with three or more seeds to tell it from fewer."
+    ]
+
+
 def _limits(told: Sequence[_Told]) -> list[str]:
     limits = [
-        "Curves leave out the base version, which had no examples: a power law has no value there.",
         "A floor or forecast holds if collecting goes on as before: the same kinds of writers, contexts and model.",
+        "Curves leave out the base version, which had no examples: a power law has no value there.",
     ]
     for item in told:
-        where = f"{item.series.arm} on {item.tested.name}"
+        where = item.where
         if item.series.left_out:
             rounds = ", ".join(map(str, item.series.left_out))
             limits.append(
                 f"{where}: of rounds trained on equally many examples the last stands for all; left out: {rounds}."
-            )
-        if item.series.single:
-            limits.append(
-                f"{where}: rounds with one training seed; intervals rest on test rows and scatter about the curve."
             )
         if item.returns.fitted is None:
             limits.append(f"{where}: too few rounds for a curve, {len(item.series.n)}.")
@@ -216,7 +230,11 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
             ),
             tuple(
                 item.row
-                | {"curve": FAMILIES[family], "miss": float(np.sqrt(loss)), "predictions": made.choice.predictions}
+                | {
+                    "curve": FAMILIES[family],
+                    "miss": _miss(loss, made.choice.predictions),
+                    "predictions": made.choice.predictions,
+                }
                 for item, made in fitted
                 for family, loss in made.choice.losses.items()
             ),
@@ -236,7 +254,7 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
                 item.row | {"round": number, "examples": float(count), "gain": gain, "hourly_gain": hourly}
                 for item in told
                 for number, count, gain, hourly in zip(
-                    item.series.rounds, item.series.n, item.returns.gains, item.returns.hourly_gains, strict=True
+                    item.series.rounds, item.series.n, item.gains, item.hourly_gains, strict=True
                 )
             ),
             _GAIN + " Hours are of writing and validating.",
@@ -281,6 +299,12 @@ def _tables(told: Sequence[_Told]) -> tuple[Table, ...]:
             "The chosen curve, solved for n; percentile bootstrap of the fits of all curves that agree.",
         ),
     )
+
+
+def _miss(loss: float, predictions: int) -> Cell:
+    """The root of a mean squared miss, as far as errors can miss each other."""
+    typical = float(np.sqrt(loss))
+    return typical if typical <= 1 else untold(predictions, "its predictions leave 0% to 100%")
 
 
 def _fit_row(item: _Told) -> Mapping[str, Cell]:

@@ -19,17 +19,18 @@ _PAST_DRAWS = 300
 class Series:
     """One arm on one test set; all but ``draws`` and ``past`` [draws, rounds] are [rounds], in the order of ``n``.
 
-    ``n`` is the examples trained on, above 0: the base version, at 0 examples, is left out, where a power law has no
-    value. ``left_out`` are rounds trained on as many examples as a later one, which stands for them. ``measured`` are
-    the errors with the intervals that learning curves give them. ``past`` has draws, fewer of them, as they were when
-    there were the first ``FEWEST_FOR_CURVES`` rounds alone, then one round more each, until all but the last. ``hours``
-    is all work of annotators up to the round, NaN where it is not known. ``single`` tells that some round has one
-    training seed.
+    ``groups`` are those of the test set that stand for the rounds. ``n`` is the examples trained on, above 0: the base
+    version, at 0 examples, is left out, where a power law has no value. ``left_out`` are rounds trained on as many
+    examples as a later one, which stands for them. ``measured`` are the errors with the intervals that learning curves
+    give them. ``past`` has draws, fewer of them, as they were when there were the first ``FEWEST_FOR_CURVES`` rounds
+    alone, then one round more each, until all but the last. ``hours`` is all work of annotators up to the round, NaN
+    where it is not known. ``single`` tells that some round has one training seed.
     """
 
     arm: str
     rounds: tuple[int, ...]
     left_out: tuple[int, ...]
+    groups: tuple[int, ...]
     n: Floats
     errors: Floats
     measured: tuple[Estimate, ...]
@@ -57,6 +58,7 @@ def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Serie
                 arm=arm,
                 rounds=tuple(item.round for item in trained),
                 left_out=tuple(sorted({item.round for _, item in own} - {item.round for item in trained})),
+                groups=tuple(groups),
                 n=np.array([item.examples for item in trained]),
                 errors=resampled.errors[groups],
                 measured=tuple(tested.errors.levels[at] for at in groups),

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from benchmarks.coverage_cases.returns import CASES
-from collection.analytics import scores
+from benchmarks.coverage_cases.returns import CASES, answers, no_change
+from collection.analytics import report, scores
 from collection.analytics.candidates import Candidate, candidates
 from collection.analytics.fits import Evidence, fit
 from collection.analytics.forecasts import back_test, coming, examples_to_reach, forecast, foretold, within
-from collection.analytics.gains import gains, last_clear
+from collection.analytics.gains import gains, last_clear, slopes, uncorrelated
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.parts import afresh
 from collection.analytics.resampling import drawn_errors
@@ -24,7 +24,7 @@ from collection.analytics.returns_section import section
 from collection.analytics.sections import Cell, Options, Section
 from collection.analytics.series import series_of
 from collection.analytics.study import Study, table
-from collection.analytics.two_way import level
+from collection.analytics.two_way import Rates, cluster_sums, contrast, level, ratios
 from tests.collection.analytics.studies_compare import until
 from tests.collection.analytics.studies_returns import ARMS, CURVES, curved_study
 
@@ -40,34 +40,99 @@ def rows(made: Section, name: str) -> list[dict[str, Cell]]:
     return [dict(row) for each in made.tables if each.id == name for row in each.rows]
 
 
-def test_a_gain_is_the_slope_of_the_latest_five_rounds() -> None:
+def measured(errors: np.ndarray, seeds: int = 3, spread: float = 0.02, shared: float = 0.0) -> Rates:
+    """Rates of so many seeds a round whose means are ``errors`` [rounds], on 40 contexts of 10 rows, which shift all
+    rounds alike by ``shared``."""
     random = np.random.default_rng(1)
-    errors = random.uniform(0.2, 0.3, 12)
-    found = gains(N, errors, errors + random.normal(0, 0.01, (300, 12)), 100)
+    about = random.normal(0, spread, (len(errors), seeds, 40)) + random.normal(0, shared, 40)
+    about += errors[:, None, None] - about.mean(axis=(1, 2), keepdims=True)
+    return ratios(10 * about.reshape(-1, 40), np.full(40, 10.0), np.repeat(np.arange(len(errors)), seeds))
+
+
+def test_a_gain_is_the_slope_of_the_latest_five_rounds() -> None:
+    errors = np.random.default_rng(1).uniform(0.2, 0.3, 12)
+    found = gains(N, measured(errors), range(12), 100)
     assert found[-1].value == pytest.approx(-100 * linregress(N[-5:], errors[-5:]).slope)
     assert found[1].value == pytest.approx(-100 * linregress(N[:2], errors[:2]).slope)
     assert found[0].value is None
     assert all(item.n == 5 for item in found[4:])
 
 
-def test_what_moves_all_rounds_alike_does_not_blur_a_gain() -> None:
-    errors = 0.3 - N * 1e-5
-    random = np.random.default_rng(1)
-    drawn = errors + random.normal(0, 0.2, (300, 1)) + random.normal(0, 1e-6, (300, 12))
-    found = gains(N, errors, drawn, 100)[-1]
+def test_a_gain_of_several_seeds_has_the_interval_of_a_contrast_of_rounds() -> None:
+    errors = measured(0.3 - N * 1e-5, seeds=2)
+    found = gains(N, errors, range(12), 100)[1]
+    expected = contrast(errors, np.array([0.2, -0.2] + [0.0] * 10))[0]
+    assert (found.value, found.low, found.high) == pytest.approx((expected.value, expected.low, expected.high))
+    assert "two training seeds tell little" in found.limit
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_what_moves_all_rounds_alike_does_not_blur_a_gain(seeds: int) -> None:
+    found = gains(N, measured(0.3 - N * 1e-5, seeds, 1e-6, shared=0.2), range(12), 100)[-1]
     assert (found.low, found.high) == pytest.approx((0.001, 0.001), abs=1e-6)
 
 
-def test_draws_that_do_not_move_make_no_gain_sure() -> None:
-    errors = 0.3 - N * 1e-5
-    found = gains(N, errors, np.tile(errors, (300, 1)), 100)
+def test_slopes_that_stand_for_seeds_have_the_scatter_of_rounds_about_their_line() -> None:
+    random = np.random.default_rng(1)
+    spent, errors = np.array([3.0, 4.0, 9.0, 11.0, 16.0]), random.uniform(0.2, 0.3, 5)
+    weights = slopes(spent)[-1]
+    turned = uncorrelated(weights)
+    line = linregress(spent, errors)
+    assert turned @ turned.T == pytest.approx(4 * weights @ weights * np.eye(4))
+    assert turned @ (0.3 - 0.01 * spent) == pytest.approx(0.01)
+    assert (turned @ errors).mean() == pytest.approx(-line.slope)
+    assert np.std(turned @ errors, ddof=1) / 2 == pytest.approx(line.stderr)
+
+
+def test_with_one_seed_the_scatter_of_rounds_about_the_line_widens_a_gain() -> None:
+    bent = 0.3 - N[:5] * 1e-5 + np.array([0.02, -0.02, 0.0, -0.02, 0.02])
+    straight, scattered = (gains(N[:5], measured(each, 1), range(5), 100)[-1] for each in (0.3 - N[:5] * 1e-5, bent))
+    assert straight.low is not None
+    assert straight.low > 0
+    assert scattered.value == pytest.approx(straight.value)
+    assert scattered.low is not None
+    assert scattered.low < -0.001
+    assert "scatter of rounds about the line" in scattered.method
+
+
+def test_below_four_rounds_one_training_seed_makes_no_gain() -> None:
+    found = gains(N[:5], measured(0.3 - N[:5] * 1e-4, seeds=1), range(5), 100)
+    assert [item.value is None for item in found] == [True, True, True, False, False]
+    assert {item.limit for item in found[1:3]} == {"not enough data: with one training seed a gain takes 4 rounds"}
+    mixed = measured(0.3 - N[:2] * 1e-4)
+    assert gains(N[:2], mixed, range(2), 100)[1].value is not None
+    alone = ratios(mixed.rates[:4, None] * [5.0, 5.0], np.full(2, 5.0), np.array([0, 0, 0, 1]))
+    assert "with one training seed" in gains(N[:2], alone, range(2), 100)[1].limit
+
+
+@pytest.mark.parametrize(("rounds", "seeds"), [(2, 1), (3, 1), (2, 2), (3, 2)])
+def test_of_few_rounds_or_seeds_no_gain_is_claimed_where_there_is_none(rounds: int, seeds: int) -> None:
+    claimed = 0
+    for index in range(60):
+        random = np.random.default_rng([7, index])
+        n, wrong, clusters = answers(random, no_change, rounds, seeds, seed_sd=0.02)
+        errors = cluster_sums(wrong.reshape(-1, wrong.shape[-1]).astype(float), clusters)
+        sizes = np.bincount(clusters).astype(float)
+        found = gains(n, ratios(errors, sizes, np.repeat(np.arange(rounds), seeds)), range(rounds), 100)[-1]
+        claimed += found.low is not None and found.high is not None and not found.low <= 0 <= found.high
+    # Of 60 at 5%, more than 8 are claimed once in 250 times.
+    assert claimed <= 8
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_errors_in_which_nothing_differs_make_no_gain_sure(seeds: int) -> None:
+    found = gains(N, measured(0.3 - N * 1e-5, seeds, 0.0), range(12), 100)
     assert found[-1].value == pytest.approx(0.001)
     assert all((item.low, item.high) == (None, None) for item in found)
+    assert "nothing differs" in found[-1].limit
     assert last_clear(found) is None
+
+
+def test_a_test_set_of_one_row_makes_no_gain_sure() -> None:
     study = curved_study(rounds=4, rows=1, contexts=1, seeds=1, wrong=lambda arm, number: float(number < 3))
     told = section(study, QUICK, afresh)
     assert not any("still helped" in sentence for sentence in told.findings)
-    assert any("every draw gave the same, so chance cannot be told" in sentence for sentence in told.findings)
+    assert any("one context alone tells nothing of others" in sentence for sentence in told.findings)
 
 
 def test_the_last_clear_gain_is_the_last_above_zero() -> None:
@@ -79,22 +144,19 @@ def test_the_last_clear_gain_is_the_last_above_zero() -> None:
 
 @pytest.mark.parametrize("upto", [0, 1, 3])
 def test_hours_that_are_not_known_from_a_round_on_give_no_gain_from_there_on(upto: int) -> None:
-    random = np.random.default_rng(1)
-    errors = np.array([0.4, 0.3, 0.2, 0.1])
-    spent, draws = np.arange(1.0, 5.0), errors + random.normal(0, 0.01, (100, 4))
-    known = gains(spent, errors, draws, 1.0, "hours")
-    found = gains(np.where(np.arange(4) < upto, spent, np.nan), errors, draws, 1.0, "hours")
+    spent, errors = np.arange(1.0, 5.0), measured(np.array([0.4, 0.3, 0.2, 0.1]))
+    known = gains(spent, errors, range(4), 1.0, "hours")
+    found = gains(np.where(np.arange(4) < upto, spent, np.nan), errors, range(4), 1.0, "hours")
     assert found[:upto] == known[:upto]
     assert {item.limit for item in found[upto:]} == {"not enough data: the hours up to this round are not known"}
 
 
 @pytest.mark.parametrize("scale", [10.0, 1e6])
 def test_amounts_that_differ_by_rounding_alone_give_no_gain(scale: float) -> None:
-    random = np.random.default_rng(1)
     spent = scale * np.array([0.3, 0.1 + 0.2, 0.3, 0.6])
     assert spent[0] != spent[1]
     errors = np.array([0.3, 0.2, 0.25, 0.1])
-    found = gains(spent, errors, errors + random.normal(0, 0.01, (300, 4)), 1.0, "hours")
+    found = gains(spent, measured(errors), range(4), 1.0, "hours")
     assert [item.limit for item in found[:3]] == ["not enough data: a gain needs two rounds with different hours"] * 3
     assert found[3].value == pytest.approx(0.15 / 0.3 / scale, rel=1e-6)
 
@@ -334,7 +396,7 @@ def test_of_rounds_trained_on_equally_many_examples_the_last_stands_for_all() ->
     assert gained == [(1, 100), (4, 400), (5, 500), (6, 600)]
     assert len([row for row in rows(made, "returns-gains") if row["arm"] == "dynamic"]) == 6
     with pytest.raises(ValueError, match="grow"):
-        returns_of(np.array([1.0, 1.0]), np.zeros(2), np.zeros((5, 2)), np.zeros(2), [], 0)
+        returns_of(np.array([1.0, 1.0]), np.zeros(2), np.zeros((5, 2)), [], 0)
 
 
 def test_errors_are_those_of_the_learning_curves_and_fitted_errors_can_be() -> None:
@@ -370,10 +432,7 @@ def test_a_gain_that_would_exceed_the_errors_left_is_not_told_as_one() -> None:
 
 
 def test_a_gain_over_less_than_what_it_is_for_is_not_given() -> None:
-    random = np.random.default_rng(1)
-    errors = np.array([0.3, 0.2, 0.1])
-    draws = errors + random.normal(0, 0.01, (100, 3))
-    found = gains(np.array([0.2, 0.4, 1.4]), errors, draws, 1.0, "hours")
+    found = gains(np.array([0.2, 0.4, 1.4]), measured(np.array([0.3, 0.2, 0.1])), range(3), 1.0, "hours")
     assert found[1].limit == "not enough data: fewer hours lie between the rounds than the gain is for"
     assert found[2].value is not None
 
@@ -381,7 +440,7 @@ def test_a_gain_over_less_than_what_it_is_for_is_not_given() -> None:
 def test_a_curve_s_formula_has_its_parameters() -> None:
     def told(name: str, errors: np.ndarray) -> dict[str, float | None]:
         random = np.random.default_rng(2)
-        made = returns_of(N, errors, errors + random.normal(0, 0.001, (200, 12)), N, [], 0).fitted
+        made = returns_of(N, errors, errors + random.normal(0, 0.001, (200, 12)), [], 0).fitted
         assert made is not None
         assert made.choice.family == name
         parameters = {"c": made.start, "a": made.scale, "b": made.shape}
@@ -392,9 +451,48 @@ def test_a_curve_s_formula_has_its_parameters() -> None:
     assert told("power", 0.1 + 4 * N**-0.5) == pytest.approx({"a": 4, "b": 0.5}, rel=0.01)
 
 
-def test_with_one_seed_the_section_says_what_its_intervals_are_about() -> None:
-    made = section(curved_study(rounds=7, seeds=1), QUICK, afresh)
-    assert any("one training seed" in limit for limit in made.limits)
+def test_a_straight_line_s_error_at_no_examples_is_a_share_or_not_given() -> None:
+    n = 10_000 + np.arange(1, 6) * 100.0
+    random = np.random.default_rng(2)
+
+    def start(errors: np.ndarray, spread: float) -> Estimate:
+        made = returns_of(n, errors, errors + random.normal(0, spread, (200, 5)), [], 0).fitted
+        assert made is not None
+        assert made.choice.family == "linear"
+        assert made.start is not None
+        return made.start
+
+    steep = start(0.3 - 1e-4 * (n - n[0]), 0.001)
+    assert (steep.value, steep.limit) == (None, "the straight line leaves 0% to 100% at no examples")
+    rough = start(0.3 - 1e-5 * (n - n[0]), 0.02)
+    assert rough.value == pytest.approx(0.401)
+    assert rough.low is None
+    assert "leave 0% to 100% at no examples" in rough.limit
+
+
+def test_a_typical_miss_beyond_all_errors_is_not_given() -> None:
+    steps = {3: 0.9}
+    study = curved_study(rounds=6, wrong=lambda arm, number: steps.get(number, 0.1))
+    rounds = study.versions["round"].map({1: 1000, 2: 1001, 3: 1003, 4: 1500, 5: 3000, 6: 9000})
+    made = section(dataclasses.replace(study, versions=study.versions.assign(rows=rounds)), QUICK, afresh)
+    misses = {str(row["curve"]): row["miss"] for row in rows(made, "returns-held-out")}
+    line = misses["straight line"]
+    assert isinstance(line, Estimate)
+    assert (line.value, line.limit) == (None, "its predictions leave 0% to 100%")
+    assert isinstance(misses["no change"], float)
+
+
+def test_with_one_seed_the_section_first_says_what_its_intervals_are_about() -> None:
+    made = section(curved_study(rounds=3, seeds=1), QUICK, afresh)
+    assert made.limits[0].startswith("Rounds have one training seed: ")
+    assert sum("one training seed" in limit for limit in made.limits) == 1
+    assert any("with one training seed a gain takes 4 rounds" in sentence for sentence in made.findings)
+    assert not any("seed" in limit for limit in section(curved_study(rounds=3), QUICK, afresh).limits)
+
+
+def test_the_summary_of_one_arm_with_one_seed_says_so() -> None:
+    made = report.sections_of(curved_study(rounds=3, seeds=1, arms={"dynamic": "dynamic"}), QUICK)[0]
+    assert any(limit.startswith("Where returns diminish: Rounds have one training seed") for limit in made.limits)
 
 
 @pytest.mark.slow
