@@ -29,13 +29,16 @@ from collection.analytics.two_way import (
     cluster_sums,
     contrast,
     crossed_ratios,
+    jackknife_over,
     level,
     ways_of,
 )
 
 TITLE = "Did the texts change, or the models?"
 _FROZEN, _LOOP = "base version, which never changes", "model of the loop"
-_METHOD = f"{CROSSED}; of one kind alone, or of rows, where there is one of a kind."
+_WHERE_ONE = "of one kind alone, or of rows, where there is one of a kind."
+_METHOD = f"{jackknife_over('context', 'writer', seeds=False)}; {_WHERE_ONE}"
+_OF_VERSIONS = f"{CROSSED}; {_WHERE_ONE}"
 _TREND = f"Slope of a straight line through the rounds, rounds weighing the same; {_METHOD}"
 _FEWEST = 3  # rounds: a line through two points has a slope, but says nothing of a trend
 # A round with less often shows no spread at all, and in a line through rounds that weigh the same it weighs like any
@@ -204,7 +207,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
                 "Versions that were scored on every round",
                 _PANEL,
                 tuple(map(_panel_row, frozen)),
-                _METHOD,
+                _OF_VERSIONS,
             ),
         ),
         tuple(_chart(study, place, arm) for place, arm in enumerate(by_arm, start=1)),

@@ -98,7 +98,13 @@ def summary(study: Study, sections: list[Section]) -> Section:
         for arm, own in zip(study.arms, rounds, strict=True)
         if (gaps := sorted(set(range(1, max(own, default=0))) - own))
     ]
-    limits += [f"{item.title}: {limit}" for item in sections for limit in item.limits[: _LIMITED.get(item.id, 0)]]
+    # What two sections say alike, the first says, and what a finding says none.
+    said = dict[str, str]()
+    for item in sections:
+        for limit in item.limits[: _LIMITED.get(item.id, 0)]:
+            if limit not in repeated:
+                said.setdefault(limit, item.title)
+    limits += [f"{title}: {limit}" for limit, title in said.items()]
     return Section("summary", "Summary", (opening, *repeated), limits=tuple(limits))
 
 

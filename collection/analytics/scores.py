@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -89,11 +89,11 @@ class Tested:
 
     @cached_property
     def accuracy(self) -> Rates:
-        return ratios(self.hits, self.rows, self.group, self.about_clusters)
+        return self._of(ratios(self.hits, self.rows, self.group, self.about_clusters))
 
     @cached_property
     def errors(self) -> Rates:
-        return ratios(self.rows - self.hits, self.rows, self.group, self.about_clusters)
+        return self._of(ratios(self.rows - self.hits, self.rows, self.group, self.about_clusters))
 
     @cached_property
     def balanced(self) -> Rates:
@@ -101,7 +101,8 @@ class Tested:
         each = np.arange(len(self.labels))[:, None] == self.gold
         right = (self.predicted == self.gold).astype(float)
         hits = np.stack([cluster_sums(right * of_label, self.clusters) for of_label in each], axis=1)
-        return balanced(hits, cluster_sums(each.astype(float), self.clusters), self.group, self.about_clusters)
+        totals = cluster_sums(each.astype(float), self.clusters)
+        return self._of(balanced(hits, totals, self.group, self.about_clusters))
 
     @cached_property
     def said(self) -> tuple[Rates, ...]:
@@ -109,7 +110,11 @@ class Tested:
         each = [
             cluster_sums((self.predicted == label).astype(float), self.clusters) for label in range(len(self.labels))
         ]
-        return tuple(ratios(hits, self.rows, self.group, self.about_clusters) for hits in each)
+        return tuple(self._of(ratios(hits, self.rows, self.group, self.about_clusters)) for hits in each)
+
+    def _of(self, found: Rates) -> Rates:
+        """The rates, with what their clusters are: contexts, or rows where none has a context with others."""
+        return replace(found, kinds=("context",) if len(self.rows) < len(self.gold) else ())
 
     @cached_property
     def _resampled(self) -> dict[tuple[int, int], Resampled]:

@@ -21,11 +21,14 @@ Ints = NDArray[np.int64]
 LEVEL = 0.975
 
 
-def jackknife_over(*kinds: str) -> str:
-    """What an interval is called that keeps together the rows of each cluster of these kinds; rows alone of none."""
-    names = [f"{kind}s" for kind in kinds or ("row",)]
-    ways = "two-way" if len(names) == 1 else "three-way"
-    return f"{ways} ({', '.join(names)} and training seeds) jackknife with a t quantile"
+def jackknife_over(*kinds: str, seeds: bool = True) -> str:
+    """What an interval is called that keeps together the rows of each cluster of these kinds, rows alone of none, and
+    the answers of each training seed if there are several ``seeds``."""
+    names = [f"{kind}s" for kind in kinds or ("row",)] + ["training seeds"] * seeds
+    if len(names) == 1:
+        return f"jackknife over {names[0]} with a t quantile"
+    ways = "two-way" if len(names) == 2 else "three-way"
+    return f"{ways} ({', '.join(names[:-1])} and {names[-1]}) jackknife with a t quantile"
 
 
 METHOD = jackknife_over("context")
@@ -65,7 +68,7 @@ class Rates:
     @property
     def method(self) -> str:
         """How intervals are found."""
-        return jackknife_over(*self.kinds)
+        return jackknife_over(*self.kinds, seeds=bool((self.seeds > 1).any()))
 
     @cached_property
     def seeds(self) -> Floats:

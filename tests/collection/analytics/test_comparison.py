@@ -481,3 +481,13 @@ def test_a_loops_own_version_that_is_the_first_seed_of_the_curve_counts_as_one_o
     versions.loc[first, "version"] = own
     found = standing(with_table(given, "versions", versions), given.evaluations["version"])
     assert {(item.role, len(item.versions)) for item in found if item.round} == {("curve", 3)}
+
+
+def test_intervals_on_a_test_set_without_contexts_speak_of_rows() -> None:
+    with_contexts, without = (
+        row["difference"].method
+        for given in (study(seeds=3), study(seeds=3, test_contexts=0))
+        for row in rows(made("comparison", given), "comparison-last")[:1]
+    )
+    assert with_contexts.startswith("two-way (contexts and training seeds)")
+    assert without.startswith("two-way (rows and training seeds)")

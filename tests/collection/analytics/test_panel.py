@@ -103,7 +103,7 @@ def test_a_round_of_few_texts_or_writers_is_left_out_of_the_trend_and_named(text
         assert first.high - first.low > 0.95
     if writer:
         assert "not about other writers" in first.limit
-        assert "contexts and training seeds" in first.method
+        assert "over contexts" in first.method
 
 
 def test_a_trend_counts_the_texts_of_all_its_rounds() -> None:

@@ -64,6 +64,17 @@ def test_the_summary_has_every_caution_of_a_test_set_it_speaks_of() -> None:
     claims = [at for at, finding in enumerate(summary.findings) if finding.startswith("c,")]
     caution = [at for at, finding in enumerate(summary.findings) if "errors of one model" in finding]
     assert caution == [min(claims) - 1]
+    assert not any("errors of one model" in limit for limit in summary.limits)
+
+
+def test_what_two_sections_cannot_tell_alike_the_summary_says_once() -> None:
+    made = study(rounds=2)
+    items = made.test_items.assign(label="entailment")
+    sections = sections_of(with_table(made, "test_items", items), OPTIONS)
+    told = [limit.partition(": ")[2] for limit in sections[0].limits if ": " in limit]
+    assert len(told) == len(set(told))
+    first = {section.id: section.limits for section in sections}
+    assert set(first["comparison"][:3]) & set(first["diminishing-returns"][:1])
 
 
 def test_tables_and_charts_have_names_that_files_can_have_whatever_arms_and_test_sets_are_called() -> None:

@@ -132,7 +132,7 @@ def test_a_test_set_of_one_row_makes_no_gain_sure() -> None:
     study = curved_study(rounds=4, rows=1, contexts=1, seeds=1, wrong=lambda arm, number: float(number < 3))
     told = section(study, QUICK, afresh)
     assert not any("still helped" in sentence for sentence in told.findings)
-    assert any("one context alone tells nothing of others" in sentence for sentence in told.findings)
+    assert any("one row alone tells nothing of others" in sentence for sentence in told.findings)
 
 
 def test_the_last_clear_gain_is_the_last_above_zero() -> None:

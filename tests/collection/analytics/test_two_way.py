@@ -298,22 +298,38 @@ def test_many_figures_at_once_are_those_of_each_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("contexts", "writers", "ways", "trials"),
+    ("contexts", "writers", "of_one_seed", "of_several", "trials"),
     [
-        (8, 6, "three-way (contexts, writers and training seeds)", "writers"),
-        (6, 8, "three-way (contexts, writers and training seeds)", "contexts"),
-        (1, 6, "two-way (writers and training seeds)", "writers"),
-        (6, 1, "two-way (contexts and training seeds)", "contexts"),
-        (1, 1, "two-way (rows and training seeds)", "rows"),
+        (
+            8,
+            6,
+            "two-way (contexts and writers) jackknife",
+            "three-way (contexts, writers and training seeds)",
+            "writers",
+        ),
+        (
+            6,
+            8,
+            "two-way (contexts and writers) jackknife",
+            "three-way (contexts, writers and training seeds)",
+            "contexts",
+        ),
+        (1, 6, "jackknife over writers", "two-way (writers and training seeds)", "writers"),
+        (6, 1, "jackknife over contexts", "two-way (contexts and training seeds)", "contexts"),
+        (1, 1, "jackknife over rows", "two-way (rows and training seeds)", "rows"),
     ],
 )
-def test_the_method_names_what_is_kept_together(contexts: int, writers: int, ways: str, trials: str) -> None:
+def test_the_method_names_what_is_kept_together(
+    contexts: int, writers: int, of_one_seed: str, of_several: str, trials: str
+) -> None:
     kinds = _kinds(contexts, writers, 12)
     rows = contexts * writers * 12
     some = (np.random.default_rng(5).random((2, rows)) < 0.4).astype(float)
     kept = ways_of(np.ones((2, rows)), kinds)
     found = crossed_ratios(some, np.ones((2, rows)), np.arange(2), kept)
-    assert level(found, 0).method == f"{ways} jackknife with a t quantile"
+    assert level(found, 0).method == f"{of_one_seed} with a t quantile"
+    several = crossed_ratios(some, np.ones((2, rows)), np.zeros(2, dtype=int), kept)
+    assert level(several, 0).method == f"{of_several} jackknife with a t quantile"
     none = crossed_ratios(np.zeros((2, rows)), np.ones((2, rows)), np.arange(2), kept)
     assert level(none, 0).method == f"Wilson, with {trials} as trials"
     assert f"no {trials[:-1]} told the two apart" in contrast(none, np.array([1.0, -1.0]))[0].limit
