@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from collection.models import (
     Validation,
 )
 from collection.pseudonyms import pseudonym_of
-from collection.states import AttemptState, ExampleState
+from collection.states import AssignmentState, AttemptState, ExampleState
 from modelserver.models import ModelVersion
 
 # Between two signs of a person no more than this counts as work: longer, and the person was away.
@@ -70,7 +70,11 @@ class _Tables:
         self._credits = credited(experiment.key)
         self._signs: dict[int, list[datetime]] = defaultdict(list)
         self._tries: dict[int, int] = defaultdict(int)
-        attempts = Attempt.objects.filter(assignment__experiment=experiment).exclude(state=AttemptState.REFUSED)
+        # Tries of a text that is being written are neither those of a text nor in vain.
+        over = Attempt.objects.filter(assignment__experiment=experiment).exclude(
+            assignment__state=AssignmentState.LEASED
+        )
+        attempts = over.exclude(state=AttemptState.REFUSED)
         self._attempts = list(
             attempts.order_by("assignment", "index").values(
                 "pk",
@@ -249,8 +253,7 @@ def active_seconds(signs: list[datetime]) -> float:
 
     Signs may come from several clocks: a later sign of an earlier time is a gap of no time.
     """
-    gaps = (later - earlier for earlier, later in pairwise(signs))
-    return sum(min(max(gap, timedelta(0)), LONGEST_GAP).total_seconds() for gap in gaps)
+    return sum(min(later - earlier, LONGEST_GAP).total_seconds() for earlier, later in pairwise(accumulate(signs, max)))
 
 
 def _version(version: ModelVersion, arm: str, number: int, role: str) -> Row:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from benchmarks.coverage_cases import Case, Covered, holds
+from collection.analytics.contrasts import contrast, fewer
 from collection.analytics.paired import crossover, mean_height
 from collection.analytics.resampling import drawn_errors
-from collection.analytics.two_way import Floats, Ints, cluster_sums, contrast, fewer, level, ratios
+from collection.analytics.two_way import Floats, Ints, cluster_sums, level, ratios
 
 ROWS = 766  # those of the source study's expert-written test set
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from collection.analytics.contrasts import fewer
 from collection.analytics.fits import Floats
 from collection.analytics.numerals import decimals, digits
 from collection.analytics.power import LARGEST, Design
 from collection.analytics.resampling import seed_variances
 from collection.analytics.scores import BASE, Tested, Trained, tested_sets
 from collection.analytics.study import Study
-from collection.analytics.two_way import fewer
 
 
 def assumptions_of(study: Study) -> Design:

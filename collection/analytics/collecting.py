@@ -159,17 +159,23 @@ def _tries_spent(found: Places) -> list[Estimate]:
     hits = found.attempts["validated"].to_numpy()
     shares = _clusters(found, found.attempts).shares(hits)
     waiting = _counts(found, found.texts[~found.texts["decided"]])
+    counts = _counts(found, found.attempts[hits > 0])
     return [
-        _turned_over(share, count, waits > 0)
-        for share, count, waits in zip(shares, _counts(found, found.attempts[hits > 0]), waiting, strict=True)
+        _turned_over(share, count, waits > 0, number is not None)
+        for share, count, waits, number in zip(shares, counts, waiting, found.rounds, strict=True)
     ]
 
 
-def _turned_over(share: Estimate, hits: int, waits: bool) -> Estimate:
-    """``waits``: whether the place has rounds that were left out as texts of them are not decided."""
+def _turned_over(share: Estimate, hits: int, waits: bool, one_round: bool) -> Estimate:
+    """``waits``: whether the place, ``one_round`` or all of an arm, has texts that are not decided: their rounds are
+    left out."""
     if not hits:
-        why = "texts are not decided yet, and no other round has a validated fooling one"
-        return missing(0, why if waits else "there is no validated fooling text among the attempts")
+        undecided_yet = (
+            "its texts are not all decided yet"
+            if one_round
+            else "texts are not decided yet, and no other round has a validated fooling one"
+        )
+        return missing(0, undecided_yet if waits else "there is no validated fooling text among the attempts")
     if not (share.value and share.low and share.high):
         return missing(hits, "the share of attempts that became one is not told")
     limit = "; ".join(filter(None, (share.limit, "without rounds that have undecided texts" if waits else "")))

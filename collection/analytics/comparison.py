@@ -7,12 +7,13 @@ from itertools import combinations
 
 import numpy as np
 
+from collection.analytics.contrasts import contrast, contrasts, fewer_each
 from collection.analytics.metrics import Estimate, missing
 from collection.analytics.paired import Crossover, McNemar, crossover, mcnemar, mean_height
 from collection.analytics.parts import Parts, digest
 from collection.analytics.scores import Tested
 from collection.analytics.sections import Options
-from collection.analytics.two_way import Floats, contrast, contrasts, fewer_each
+from collection.analytics.two_way import Floats
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from collection.analytics.charts import axis, by_series, dots, lines, rounds
 from collection.analytics.comparison import Compared, Pair, area, compare, overtaking, pairs
+from collection.analytics.contrasts import contrast
 from collection.analytics.curves import sizes, sizes_notes, unequal
 from collection.analytics.paired import Crossover, holm
 from collection.analytics.parts import Parts
@@ -17,7 +18,7 @@ from collection.analytics.quality.clustered import single
 from collection.analytics.scores import Tested, seeds_limits, tested_sets
 from collection.analytics.sections import Cell, Chart, Column, Options, Section, Table
 from collection.analytics.study import Study
-from collection.analytics.two_way import METHOD, contrast
+from collection.analytics.two_way import METHOD
 
 TITLE = "Which way of collecting gives better models"
 _HOLM = "p adjusted: Holm (1979), over all rows of this table."
@@ -46,10 +47,9 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         limits.append("No round has scored versions of two arms yet, so there is nothing to compare.")
     if not found:
         return Section("comparison", TITLE, limits=tuple(limits))
-    writers = _writers(study, found)
     # First, as the first page has the first.
     limits = [
-        _about(writers, seeds_limits([item for item in tested if any(pair.tested is item for pair in found)])),
+        _about(study, found, seeds_limits([item for item in tested if any(pair.tested is item for pair in found)])),
         *limits,
     ]
     compared = [item for pair in found for item in compare(pair)]
@@ -63,7 +63,8 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         findings, claims = findings + warnings, list[str]()
         for item, row, crossing in zip(last, last_rows, crossings, strict=True):
             if item.pair.tested is of_set:
-                alone = [arm for arm in (item.pair.arm, item.pair.reference) if single(writers[arm])]
+                arms = (item.pair.arm, item.pair.reference)
+                alone = [arm for arm in arms if single(_writers(study, arm, item.round))]
                 claims.append(_after(item, row["p_adjusted"], len(last), alone))
                 findings += [claims[-1], *([] if alone else _overtaken(item, row["p_adjusted"], crossing))]
         gist += [[*warnings, *claims]] if claims else []
@@ -87,21 +88,19 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     )
 
 
-def _writers(study: Study, found: Sequence[Pair]) -> dict[str, pd.Series]:
-    """Who wrote the accepted examples that versions of each compared arm may have been trained on, one a row."""
-    accepted, last = study.accepted, dict[str, int]()
+def _writers(study: Study, arm: str, number: int) -> pd.Series:
+    """Who wrote the accepted examples that an arm had collected by that round, one a row."""
+    accepted = study.accepted
+    return accepted.loc[(accepted["arm"] == arm) & (accepted["round"] <= number), "writer"]
+
+
+def _about(study: Study, found: Sequence[Pair], seeds: Sequence[str]) -> str:
+    """What no interval here is about, with what is to be said of ``seeds``: that a way of collecting was tried once."""
+    last = dict[str, int]()
     for pair in found:
         for arm in (pair.reference, pair.arm):
             last[arm] = max(last.get(arm, 0), pair.rounds[-1])
-    return {
-        arm: accepted.loc[(accepted["arm"] == arm) & (accepted["round"] <= number), "writer"]
-        for arm, number in last.items()
-    }
-
-
-def _about(writers: Mapping[str, pd.Series], seeds: Sequence[str]) -> str:
-    """What no interval here is about, with what is to be said of ``seeds``: that a way of collecting was tried once."""
-    counts = [f"{arm} by {_people(names)}" for arm, names in writers.items()]
+    counts = [f"{arm} by {_people(_writers(study, arm, number))}" for arm, number in last.items()]
     once = f"Each arm was collected once ({', '.join(counts)}): "
     if seeds:
         return " ".join([f"{once}no interval is about collecting again with other writers.", *seeds])
@@ -281,9 +280,9 @@ def _after(item: Compared, p_adjusted: Cell, count: int, alone: Sequence[str]) -
         )
     if alone:
         return (
-            f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. All examples of "
-            f"{' and all of '.join(alone)} are of one writer, so nothing tells how far others would differ: the two "
-            "arms are not called apart."
+            f"{where}: the difference in accuracy ({pair.name}) is {points(item.difference)}. All examples collected "
+            f"in {' and all of '.join(alone)} are of one writer, so nothing tells how far others would differ: the "
+            "two arms are not called apart."
         )
     return _clear(item, sign, where) + _prior_shift(item, sign)
 

@@ -39,7 +39,9 @@ def faults(study: Study) -> Iterator[Fault]:
     A vote may be on an example that is in no row: its text was taken back.
     """
     for name, columns in _NAMED_BY.items():
-        yield from _again(name, getattr(study, name), columns)
+        rows = getattr(study, name)
+        # Of people who are not named some two may be two.
+        yield from _again(name, rows, columns, rows["validator"] != "" if name == "votes" else None)
     yield from impossible_values(study)
     one_a_round = study.versions["role"] != "curve"
     yield from _again("versions", study.versions, ["role", "arm", "round"], one_a_round)
@@ -73,7 +75,8 @@ def _votes(study: Study) -> Iterator[Fault]:
     for column in ("arm", "round"):
         elsewhere = there & (votes[column] != votes["example"].map(examples[column]))
         yield from marked("votes", column, elsewhere, "must be that of its example")
-    own = there & (votes["validator"] == votes["example"].map(examples["writer"]))
+    named = votes["validator"] != ""
+    own = there & named & (votes["validator"] == votes["example"].map(examples["writer"]))
     yield from marked("votes", "validator", own, "must not be the writer of the example")
 
 

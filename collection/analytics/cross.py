@@ -18,7 +18,7 @@ from collection.analytics.two_way import Ints, balanced, cluster_sums, crossed_r
 
 _ESTIMATES = ("accuracy", "error", "balanced")
 # Part of every key: to be raised whenever cells are worked out in another way.
-_CODE = 3
+_CODE = 4
 NOTHING_SCORED = "the round has no accepted examples with a score"
 NEVER = np.iinfo(np.int64).max
 

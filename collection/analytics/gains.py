@@ -15,8 +15,13 @@ ROUNDING = 1e-9
 """A difference of amounts below this part of them is what sums of floating-point numbers leave behind."""
 FEWEST_OF_ONE_SEED = 4
 """Fewer rounds have at most one deviation from their line to tell luck in training from, which says next to nothing."""
-BY_LINE = "jackknife over contexts and scatter of rounds about the line, with a t quantile"
 UNTOLD = "nothing differs between contexts or training, so chance cannot be told"
+
+
+def by_line(*kinds: str) -> str:
+    """What an interval is called for which scatter about a line stands for training seeds."""
+    names = " and ".join(f"{kind}s" for kind in kinds or ("row",))
+    return f"jackknife over {names} and scatter of rounds about the line, with a t quantile"
 
 
 def slopes(spent: Floats, window: int = WINDOW) -> Floats:
@@ -96,7 +101,9 @@ def _gains(spent: Floats, errors: Rates, groups: Ints, per: float, what: str) ->
         elif lonely[index] and count < FEWEST_OF_ONE_SEED:
             found.append(missing(count, f"with one training seed a gain takes {FEWEST_OF_ONE_SEED} rounds"))
         else:
-            method = f"least-squares slope over {count} rounds, {BY_LINE if lonely[index] else errors.method}"
+            method = (
+                f"least-squares slope over {count} rounds, {by_line(*errors.kinds) if lonely[index] else errors.method}"
+            )
             found.append(_gain(count, values[index], told[index], method))
     return found
 

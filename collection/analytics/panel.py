@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collection.analytics.charts import axis, by_series, lines, rounds
+from collection.analytics.contrasts import contrast
 from collection.analytics.cross import Cell as Crossed
 from collection.analytics.cross import crossed
 from collection.analytics.cross_section import model_name
@@ -27,7 +28,6 @@ from collection.analytics.two_way import (
     Rates,
     cluster_indices,
     cluster_sums,
-    contrast,
     crossed_ratios,
     jackknife_over,
     level,
@@ -286,12 +286,12 @@ def _tells(item: Trends) -> bool:
 
 
 def _finding(study: Study, item: Trends) -> str:
-    writers = {
+    texts = {
         1: f"In {item.arm} the base version, which never changes, was wrong more and more often from round to round",
         0: f"In {item.arm} we cannot tell whether the base version, which never changes, was wrong more or less often",
         -1: f"In {item.arm} the base version, which never changes, was wrong less and less often from round to round",
     }[sure_sign(item.panel)]
-    start = f"{writers} ({points(item.panel)} a round)"
+    start = f"{texts} ({points(item.panel)} a round)"
     if item.loop is None or item.difference is None:
         return f"{start}. No model was shown there, so any change is one of texts."
     if study.arms[item.arm] == "static":

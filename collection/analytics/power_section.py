@@ -128,12 +128,15 @@ def _answer(design: Design, found: Power, method: str) -> Table:
 
 def _cost(design: Design) -> float | Estimate:
     """What annotators will earn; missing where the study that the design is from does not tell what it paid."""
+    bonus = design.adversarial_arms > 0 and 0 < design.vmer < 1
     unknown = [
         TITLES[name].lower()
-        for name, wanted in (("base_pay", True), ("validation_pay", design.votes > 0))
+        for name, wanted in (("base_pay", True), ("fooling_bonus", bonus), ("validation_pay", design.votes > 0))
         if wanted and design.estimated and name not in design.estimated
     ]
-    return missing(0, f"{' and '.join(unknown)} is not known") if unknown else design.cost
+    if unknown:
+        return missing(0, f"{' and '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not known")
+    return design.cost
 
 
 def _smallest(design: Design, least: list[Smallest], method: str) -> Table:

@@ -12,7 +12,7 @@ import numpy as np
 from collection.analytics import charts
 from collection.analytics.fits import FAMILIES, FEWEST_FOR_CURVES, Floats
 from collection.analytics.forecasts import AHEAD, coming, foretold
-from collection.analytics.gains import BY_LINE, FEWEST_OF_ONE_SEED, WINDOW, gains, last_clear
+from collection.analytics.gains import FEWEST_OF_ONE_SEED, WINDOW, by_line, gains, last_clear
 from collection.analytics.metrics import Estimate, missing, untold
 from collection.analytics.parts import Parts, digest
 from collection.analytics.returns import Returns, returns_of
@@ -34,7 +34,7 @@ _FORMULAS = {
 _BOTH = (Column("test_set", "Test set"), Column("arm", "Arm"))
 _GAIN = (
     f"Least-squares slope over the latest {WINDOW} rounds; {METHOD}, or, where one of them has one training seed, "
-    f"{BY_LINE}."
+    f"{by_line('context')}."
 )
 
 
@@ -164,13 +164,17 @@ def _why(figure: Estimate) -> str:
 
 def _of_one_seed(told: Sequence[_Told]) -> list[str]:
     """What is to be said first where rounds have one training seed, of all of them in one sentence."""
-    single = [item for item in told if item.series.single]
+    single = [item for item in told if item.series.of_one_seed]
     if not single:
         return []
-    which = "Rounds" if len(single) == len(told) else f"Rounds of {', '.join(item.where for item in single)}"
+    every = all(len(item.series.of_one_seed) == len(item.series.rounds) for item in single)
+    which = "Rounds" if every else "Some rounds"
+    if len(single) < len(told):
+        which += f" of {', '.join(item.where for item in single)}"
+    advice = " Train with three or more seeds to tell it from fewer." if every else ""
     return [
         f"{which} have one training seed: what luck in training does shows only in how rounds scatter about a line or "
-        f"curve, so a gain takes {FEWEST_OF_ONE_SEED} rounds. Train with three or more seeds to tell it from fewer."
+        f"curve, so a gain takes {FEWEST_OF_ONE_SEED} rounds.{advice}"
     ]
 
 

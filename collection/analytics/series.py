@@ -24,7 +24,7 @@ class Series:
     examples as a later one, which stands for them. ``measured`` are the errors with the intervals that learning curves
     give them. ``past`` has draws, fewer of them, as they were when there were the first ``FEWEST_FOR_CURVES`` rounds
     alone, then one round more each, until all but the last. ``hours`` is all work of annotators up to the round, NaN
-    where it is not known. ``single`` tells that some round has one training seed.
+    where it is not known. ``of_one_seed`` are rounds with one training seed.
     """
 
     arm: str
@@ -37,7 +37,7 @@ class Series:
     draws: Floats
     past: tuple[Floats, ...]
     hours: Floats
-    single: bool
+    of_one_seed: tuple[int, ...]
 
 
 def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Series]:
@@ -65,7 +65,7 @@ def series_of(study: Study, tested: Tested, draws: int, seed: int) -> list[Serie
                 draws=resampled.drawn(groups),
                 past=tuple(resampled.drawn(groups[:rounds], _PAST_DRAWS) for rounds in before),
                 hours=np.array([spent[arm, item.round].hours for item in trained], dtype=float),
-                single=any(len(item.versions) == 1 for item in trained),
+                of_one_seed=tuple(item.round for item in trained if len(item.versions) == 1),
             )
         )
     return found

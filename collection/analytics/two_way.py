@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, inf, log, sqrt
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
-from collection.analytics.metrics import Estimate, missing, untold
+from collection.analytics.metrics import Estimate, missing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +35,6 @@ METHOD = jackknife_over("context")
 CROSSED = jackknife_over("context", "writer")
 _MOST_FREEDOM = 1e6
 _NOTHING = 1e-24  # below it a variance is what sums of floating-point numbers leave behind
-_WIDEST = 10.0  # an interval of errors that reaches to more than so many times as many says nothing
 ONE_SEED = "the interval is about test rows only: there is one training seed"
 SOME_ONE_SEED = "where a version has one training seed, the interval holds that seed fixed"
 TWO_SEEDS = "two training seeds tell little of how far seeds spread, so the interval is a rough one"
@@ -54,7 +53,8 @@ class Rates:
     ``rates`` [units]; ``influence`` [units, clusters], how far the rate moves if a cluster is left out; ``rows``
     [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack. Clusters
     are of the first of ``kinds``, rows if there is none. Where rows lie in clusters of two kinds, ``crossed`` has the
-    same rates by the second kind, and by the pairs of both.
+    same rates by the second kind, and by the pairs of both. Where all units are on the same rows, ``hits`` [units,
+    clusters] are what their rates are of.
     """
 
     rates: Floats
@@ -64,6 +64,7 @@ class Rates:
     limit: str = ""
     kinds: tuple[str, ...] = ("context",)
     crossed: tuple[Rates, Rates] | None = None
+    hits: Floats | None = None
 
     @property
     def method(self) -> str:
@@ -83,12 +84,12 @@ class Rates:
     @cached_property
     def moved(self) -> Floats:
         """Influence, summed over the units of each group [groups, clusters]."""
-        return self._summed(self.influence)
+        return self.summed(self.influence)
 
     @cached_property
     def covered(self) -> Floats:
         """Rows, summed over the units of each group [groups, clusters]."""
-        return self._summed(self.rows)
+        return self.summed(self.rows)
 
     @cached_property
     def most(self) -> Floats:
@@ -109,7 +110,8 @@ class Rates:
         squares = np.bincount(self.group, weights=(self.influence**2).sum(axis=1))
         return np.asarray(np.maximum(squares - (self.moved**2).sum(axis=1) / np.maximum(self.seeds, 1), 0.0))
 
-    def _summed(self, values: Floats) -> Floats:
+    def summed(self, values: Floats) -> Floats:
+        """``values`` [units, clusters] summed over the units of each group [groups, clusters]."""
         found = np.zeros((len(self.seeds), values.shape[1]))
         found[self.seeds > 0] = cluster_sums(values.T, self.group).T
         return found
@@ -172,9 +174,10 @@ def ratios(hits: Floats, rows: Floats, group: Ints, limit: str = "") -> Rates:
 
     Every unit needs a row.
     """
+    shared = np.ndim(rows) == 1
     rows = np.broadcast_to(np.asarray(rows, dtype=float), hits.shape)
     rates = hits.sum(axis=-1) / rows.sum(axis=-1)
-    return Rates(rates, _jackknife(hits, rows), rows, group, limit)
+    return Rates(rates, _jackknife(hits, rows), rows, group, limit, hits=hits if shared else None)
 
 
 @dataclass(frozen=True)
@@ -363,10 +366,11 @@ def _limits(sample: Rates, weights: Floats) -> list[str]:
     used = weights != 0
     more, one, two = ((used & kind).any(axis=1) for kind in (sample.seeds > 1, sample.seeds == 1, sample.seeds == 2))
     seeds = np.select([~more, one, two], [ONE_SEED, SOME_ONE_SEED, TWO_SEEDS], "")
-    return [_joined(sample.limit, limit) for limit in seeds.tolist()]
+    return [joined(sample.limit, limit) for limit in seeds.tolist()]
 
 
-def _joined(*limits: str) -> str:
+def joined(*limits: str) -> str:
+    """What limits say together."""
     return "; ".join(limit for limit in limits if limit)
 
 
@@ -394,101 +398,3 @@ def _wilson(value: float, found: Spread) -> tuple[float, float]:
     middle = (value + ratio / 2) / (1 + ratio)
     half = float(np.sqrt(ratio * value * (1 - value) + ratio**2 / 4)) / (1 + ratio)
     return min(max(middle - half, 0.0), value), max(min(middle + half, 1.0), value)
-
-
-def contrast(sample: Rates, weights: Floats) -> tuple[Estimate, float]:
-    """``weights @ means`` over groups, a difference of shares, with its interval and the p value of no difference; the
-    interval does not hold 0 where that is below 0.05.
-
-    Where no cluster and no seed differs, both are exact, clusters being the trials.
-    """
-    return contrasts(sample, np.asarray(weights, dtype=float)[None])[0]
-
-
-def contrasts(sample: Rates, weights: Floats) -> list[tuple[Estimate, float]]:
-    """:func:`contrast` for each of many weights [figures, groups]."""
-    values = weights @ np.nan_to_num(sample.means())
-    return [_contrast(*each, sample.method) for each in zip(values.tolist(), spreads(sample, weights), strict=True)]
-
-
-def _contrast(value: float, found: Spread, method: str) -> tuple[Estimate, float]:
-    if found.error == 0:
-        alike = _alike(value, found)
-        return Estimate(found.n, value, alike.low, alike.high, alike.method, alike.limit), alike.p
-    low, high = max(value - found.reach, -1.0), min(value + found.reach, 1.0)
-    p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
-    return Estimate(found.n, value, low, high, method, found.limit), p
-
-
-class _Alike(NamedTuple):
-    """The ends of the interval of a difference that is the same in every cluster, and the p value of none."""
-
-    low: float
-    high: float
-    p: float
-    method: str
-    limit: str
-
-
-def _alike(value: float, found: Spread) -> _Alike:
-    """So many clusters as may be unlike those seen (Clopper & Pearson 1934, Biometrika 26) may be so as far as can be:
-    -1 or 1. The p value is of the same bound: if the difference is 0 on average, a cluster has this one with a chance
-    of at most 1 / (1 + abs(value)). Of rows that one side alone gets right, all of them, that is the sign test.
-    """
-    unseen = 1 - (1 - LEVEL) ** (1 / found.clusters)
-    low, high = max(value - unseen * (1 + value), -1.0), min(value + unseen * (1 - value), 1.0)
-    p = min(2 * (1 + abs(value)) ** -found.clusters, 1.0)
-    seen = f"all {found.kind}s differ alike" if value else f"no {found.kind} told the two apart"
-    return _Alike(low, high, p, f"Clopper-Pearson, with {found.kind}s as trials", _joined(found.limit, seen))
-
-
-def fewer(errors: Rates, group: int, reference: int) -> Estimate:
-    """By which share ``group`` makes fewer errors than ``reference``: 1 less the ratio of their error rates.
-
-    The interval is that of the logarithm of the ratio (Katz et al. 1978, Biometrics 34) with the two-way spread; where
-    the group makes no errors, from the limits of the two rates (Donner & Zou 2012, Stat. Methods Med. Res. 21); where
-    no cluster differs, that of the difference, as a share of the reference's errors. None where it reaches beyond ten
-    times as many errors as were found or as the reference made.
-    """
-    return fewer_each(errors, [(group, reference)])[0]
-
-
-def fewer_each(errors: Rates, pairs: Sequence[tuple[int, int]]) -> list[Estimate]:
-    """:func:`fewer` for each of many groups with its reference."""
-    means = errors.means()
-    weights = np.zeros((len(pairs), len(means)))
-    for row, (group, reference) in zip(weights, pairs, strict=True):
-        if means[reference] > 0:
-            row[reference] = -1 / means[reference]
-            row[group] = 1 / means[group] if means[group] > 0 else 0.0
-    return [_fewer(errors, *pair, found) for pair, found in zip(pairs, spreads(errors, weights), strict=True)]
-
-
-def _fewer(errors: Rates, group: int, reference: int, found: Spread) -> Estimate:
-    own, other = (float(errors.means()[index]) for index in (group, reference))
-    if other == 0:
-        return missing(round(float(errors.most[reference])), "the reference made no errors")
-    ratio = own / other
-    if found.error == 0:
-        alike = _alike(other - own, found)
-        ends = ((other - alike.high) / other, (other - alike.low) / other)
-        return _spared(found.n, ratio, ends, alike.method, alike.limit)
-    if own == 0:
-        top, bottom = level(errors, group), level(errors, reference)
-        assert top.high is not None
-        assert bottom.low is not None
-        most = top.high / sqrt(bottom.low * (2 * other - bottom.low))
-        return _spared(top.n, 0.0, (0.0, most), "limits of the two error rates", bottom.limit)
-    if found.error == inf:
-        return untold(found.n, f"one {found.kind} alone tells nothing of others")
-    least, most = (ratio * exp(min(max(sign * found.reach, -50.0), 50.0)) for sign in (-1, 1))
-    return _spared(found.n, ratio, (least, most), errors.method + ", on the logarithm of the ratio", found.limit)
-
-
-def _spared(n: int, ratio: float, ends: tuple[float, float], method: str, limit: str) -> Estimate:
-    """1 less a ratio of error rates with the ``ends`` of its interval, if these say anything."""
-    least, most = ends
-    if most > _WIDEST * max(ratio, 1.0):
-        why = "too few errors: the interval would reach beyond ten times as many"
-        return Estimate(n, 1 - ratio, None, None, limit=why)
-    return Estimate(n, 1 - ratio, 1 - most, 1 - max(least, 0.0), method, limit)

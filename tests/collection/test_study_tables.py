@@ -104,6 +104,16 @@ def test_tries_that_led_to_nothing_are_attempts_without_an_example() -> None:
     assert study_of(experiment).examples["tries"].item() == 2
 
 
+def test_tries_of_a_text_that_is_being_written_are_not_yet_spent() -> None:
+    experiment = factories.running(**QUICK)
+    writer = factories.member_of(experiment, "dynamic")
+    held = assignment.claim(experiment, writer)
+    factories.attempted(held, factories.client_that_says(held.target_label))
+    assert study_of(experiment).attempts.empty
+    assignment.release(held.key, writer)
+    assert list(study_of(experiment).attempts["example"]) == [""]
+
+
 def test_what_was_retracted_was_never_collected() -> None:
     experiment = factories.running(**QUICK)
     writer = factories.member_of(experiment, "dynamic")
@@ -121,8 +131,8 @@ def test_a_long_gap_counts_as_five_minutes_of_work() -> None:
 
 
 def test_a_clock_that_is_behind_another_takes_no_time_away_from_work() -> None:
-    signs = [START + dt.timedelta(minutes=at) for at in (0, 2, 1.5, 2)]
-    assert active_seconds(signs) == (2 + 0 + 0.5) * 60
+    signs = [START + dt.timedelta(minutes=at) for at in (0, 2, 1.5, 2.5)]
+    assert active_seconds(signs) == 2.5 * 60
 
 
 def test_an_experiment_without_anything_is_tables_without_rows() -> None:

@@ -169,3 +169,22 @@ def until(made: Study, last: int, arms: Collection[str] | None = None) -> Study:
     for name in ("evaluations", "round_scores"):
         kept[name] = kept[name][kept[name]["version"].isin(known)]
     return dataclasses.replace(made, **{name: frame.reset_index(drop=True) for name, frame in kept.items()})
+
+
+def with_accuracy(given: Study, shares: Mapping[str, float]) -> Study:
+    """The study with versions that are right on these shares of test rows, 0.6 for the others."""
+    random = np.random.default_rng(0)
+    gold = given.test_items["label"].map(given.labels.index).to_numpy()
+    said = [
+        np.where(random.random(len(gold)) < shares.get(version, 0.6), gold, 1 - gold)
+        for version in given.evaluations["version"]
+    ]
+    return with_table(given, "evaluations", given.evaluations.assign(predicted=said))
+
+
+def with_writers(given: Study, arm: str, writer: str) -> Study:
+    """The study as if one person had written all texts of an arm."""
+    examples = given.examples
+    return with_table(
+        given, "examples", examples.assign(writer=examples["writer"].where(examples["arm"] != arm, writer))
+    )

@@ -238,7 +238,7 @@ def test_tries_spent_are_those_of_rounds_whose_texts_are_all_decided() -> None:
         assert total.limit == "without rounds that have undecided texts"
         in_round = _figure(found["collection-fooling-by-round", arm, 4]["tries_spent"])
         assert in_round.value is None
-        assert "texts are not decided yet" in in_round.limit
+        assert in_round.limit == "not enough data: its texts are not all decided yet"
         third = "collection-fooling-by-round", arm, 3
         assert found[third] == expected[third]
 

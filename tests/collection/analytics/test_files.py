@@ -146,6 +146,9 @@ def test_what_is_not_known_and_what_is_rounded_is_read(tmp_path: Path) -> None:
     given = with_table(given, "attempts", given.attempts.assign(confidence=confidence))
     for name in ("examples", "votes"):
         given = with_table(given, name, getattr(given, name).assign(seconds=np.nan, cost=np.nan))
+    nobody = {"examples": "writer", "votes": "validator"}
+    for name, column in nobody.items():
+        given = with_table(given, name, getattr(given, name).assign(**{column: ""}))
     write_study(given, tmp_path)
     found = read_study(tmp_path)
     assert found.attempts["confidence"].max() == 1.0004

@@ -264,7 +264,9 @@ def test_pay_that_a_study_does_not_tell_is_no_pay_of_zero() -> None:
     made = plan_section(assumptions_of(unpaid), simulations=50)
     cost = made.table("power-answer").rows[0]["cost"]
     assert isinstance(cost, Estimate)
-    assert cost.limit == "not enough data: pay of an accepted example is not known"
+    assert (
+        cost.limit == "not enough data: pay of an accepted example and bonus of one that fooled the model are not known"
+    )
     # A plan without a study states its pay.
     assert plan_section(Design(), simulations=50).table("power-answer").rows[0]["cost"] == 0
 

@@ -13,6 +13,7 @@ from scipy.stats import linregress
 from benchmarks.coverage_cases.returns import CASES, answers, no_change
 from collection.analytics import report, scores
 from collection.analytics.candidates import Candidate, candidates
+from collection.analytics.contrasts import contrast
 from collection.analytics.fits import Evidence, fit
 from collection.analytics.forecasts import back_test, coming, examples_to_reach, forecast, foretold, within
 from collection.analytics.gains import gains, last_clear, slopes, uncorrelated
@@ -24,8 +25,8 @@ from collection.analytics.returns_section import section
 from collection.analytics.sections import Cell, Options, Section
 from collection.analytics.series import series_of
 from collection.analytics.study import Study, table
-from collection.analytics.two_way import Rates, cluster_sums, contrast, level, ratios
-from tests.collection.analytics.studies_compare import until
+from collection.analytics.two_way import Rates, cluster_sums, level, ratios
+from tests.collection.analytics.studies_compare import until, with_table
 from tests.collection.analytics.studies_returns import ARMS, CURVES, curved_study
 
 QUICK = Options(draws=200)
@@ -485,9 +486,19 @@ def test_a_typical_miss_beyond_all_errors_is_not_given() -> None:
 def test_with_one_seed_the_section_first_says_what_its_intervals_are_about() -> None:
     made = section(curved_study(rounds=3, seeds=1), QUICK, afresh)
     assert made.limits[0].startswith("Rounds have one training seed: ")
+    assert made.limits[0].endswith("Train with three or more seeds to tell it from fewer.")
     assert sum("one training seed" in limit for limit in made.limits) == 1
     assert any("with one training seed a gain takes 4 rounds" in sentence for sentence in made.findings)
     assert not any("seed" in limit for limit in section(curved_study(rounds=3), QUICK, afresh).limits)
+
+
+def test_of_rounds_of_which_the_last_waits_for_its_other_seeds_no_more_seeds_are_asked_for() -> None:
+    given = curved_study(rounds=5, seeds=3)
+    waits = (given.versions["round"] == 5) & (given.versions["seed"] > 0)
+    few = with_table(given, "versions", given.versions[~waits])
+    limit = section(few, QUICK, afresh).limits[0]
+    assert limit.startswith("Some rounds have one training seed: ")
+    assert "Train with" not in limit
 
 
 def test_the_summary_of_one_arm_with_one_seed_says_so() -> None:

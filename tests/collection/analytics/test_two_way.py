@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
+from collection.analytics.contrasts import contrast, contrasts, fewer, fewer_each
 from collection.analytics.metrics import share
 from collection.analytics.two_way import (
     ONE_CLUSTER,
@@ -20,11 +21,7 @@ from collection.analytics.two_way import (
     balanced,
     cluster_indices,
     cluster_sums,
-    contrast,
-    contrasts,
     crossed_ratios,
-    fewer,
-    fewer_each,
     level,
     ratios,
     spread,
