@@ -30,16 +30,19 @@ class _Scores:
 
     def check(self) -> None:
         self._test_items()
-        self._each("evaluations", ("version", "test_set"), self._evaluation)
-        self._each("round_scores", ("version", "arm", "round"), self._round_score)
-        self._each("curve", ("arm", "round", "index"), self._curve)
+        self._each("evaluations", [("version", "test_set")], self._evaluation)
+        self._each("round_scores", [("version", "arm", "round")], self._round_score)
+        # Training once with a seed must not pass for training twice.
+        self._each("curve", [("arm", "round", "index"), ("arm", "round", "seed")], self._curve)
 
-    def _each(self, table: str, names: tuple[str, ...], check: Callable[[int, Row], None]) -> None:
+    def _each(self, table: str, keys: list[tuple[str, ...]], check: Callable[[int, Row], None]) -> None:
+        """Check each row, and that no two have the same values in the columns of one of the ``keys``."""
         first: dict[tuple[Any, ...], int] = {}
         for line, row in rows_of(self._source, table, self._faults):
-            before = first.setdefault(tuple(row[name] for name in names), line)
-            if before != line:
-                self._fault(table, line, names[-1], f"The same as in line {before}.")
+            for names in keys:
+                before = first.setdefault((names, *(row[name] for name in names)), line)
+                if before != line:
+                    self._fault(table, line, names[-1], f"The same as in line {before}.")
             check(line, row)
 
     def _evaluation(self, line: int, row: Row) -> None:
@@ -56,6 +59,8 @@ class _Scores:
         self._round("round_scores", line, row)
         if len(row["examples"]) != len(row["predicted"]):
             self._fault("round_scores", line, "predicted", "Must be for each of the examples.")
+        if len(set(row["examples"])) < len(row["examples"]):
+            self._fault("round_scores", line, "examples", "Must be different ones.")
         self._predicted("round_scores", line, row)
 
     def _curve(self, line: int, row: Row) -> None:

@@ -155,6 +155,17 @@ def repeat_first(rows: Rows) -> None:
     rows.append(dict(rows[0]))
 
 
+def with_a_seed_twice(rows: Rows) -> None:
+    """Another version of the first one's round was trained with its seed."""
+    rows.insert(1, rows[0] | {"index": rows[0]["index"] + 100})
+
+
+def with_examples_twice(rows: Rows) -> None:
+    """The first version is scored twice on each example."""
+    for column in ("examples", "predicted"):
+        rows[0][column] *= 2
+
+
 def vote_for(label: str) -> Callable[[Rows], None]:
     """The first vote is for something else."""
 
@@ -223,6 +234,8 @@ def circle(rows: Rows) -> None:
         ("study/evaluations.jsonl", set_first("predicted", [9] * 10), ("study/evaluations.jsonl", 1, "predicted")),
         ("study/round_scores.jsonl", set_first("version", "x/1"), ("study/round_scores.jsonl", 1, "version")),
         ("study/curve.jsonl", set_first("round", 9), ("study/curve.jsonl", 1, "round")),
+        ("study/curve.jsonl", with_a_seed_twice, ("study/curve.jsonl", 2, "seed")),
+        ("study/round_scores.jsonl", with_examples_twice, ("study/round_scores.jsonl", 1, "examples")),
         (EXAMPLES, set_first("try", 2**31), (EXAMPLES, 1, "try")),
         (EXAMPLES, set_first("why_label", "x" * 100_001), (EXAMPLES, 1, "why_label")),
         (EXAMPLES, set_first("why_label", "x" * 1_000_001), (EXAMPLES, 0, "")),
