@@ -48,12 +48,12 @@ def _contrast(value: float, found: Spread, exact: float, method: str) -> tuple[E
         alike = _alike(value, found)
         return Estimate(found.n, value, alike.low, alike.high, alike.method, alike.limit), alike.p
     p = min(2 * float(stdtr(found.freedom, -abs(value) / found.error)), 1.0)
-    reach, limit = widened(value, found, exact)
+    reach, limit = _widened(value, found, exact)
     low, high = max(value - reach, -1.0), min(value + reach, 1.0)
     return Estimate(found.n, value, low, high, method, limit), p if isnan(exact) else max(p, exact)
 
 
-def widened(value: float, found: Spread, exact: float) -> tuple[float, str]:
+def _widened(value: float, found: Spread, exact: float) -> tuple[float, str]:
     """Half the width of the interval, and what it lacks: it holds no difference where the ``exact`` p value says that
     the few rows that differ could do so by chance."""
     if exact > 2 * (1 - LEVEL) and found.reach < abs(value):
