@@ -24,7 +24,7 @@ from collection.analytics.clustered import (
     share_of,
     spreads,
 )
-from collection.analytics.metrics import Estimate, missing
+from collection.analytics.metrics import Estimate, joined, missing
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _over_both(
     if validators is None:
         why = f"fewer than {FEWEST} validators" if count < FEWEST else "without one validator there is nothing left"
         alone = f"{why}: the interval is about these alone"
-        return contexts, replace(said, limit="; ".join(filter(None, (said.limit, alone))))
+        return contexts, replace(said, limit=joined(said.limit, alone))
     kinds = "context and validator" if said.clustered else "validator"
     both = replace(said, method=f"clustered by {kinds} (CR2, t)", clustered=True)
     return crossed(contexts, validators, cells), both

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from collection.analytics.power import LARGEST
 from collection.analytics.scores import BASE, ROLES
 from collection.analytics.study import Study
 from collection.states import ExampleState
@@ -15,8 +16,6 @@ from modelserver.wire import ROUNDING
 _OF_AN_ARM = ("examples", "attempts", "votes", "versions", "round_scores")
 # What was retracted was not collected.
 _STATES = [state.value for state in ExampleState if state != ExampleState.RETRACTED]
-# No text takes so much, and figures of this size can still be multiplied.
-_MOST = 1_000_000_000
 # The least that a number may be, if it is known. The text itself is one of its tries.
 _LEAST: Mapping[str, Mapping[str, int]] = {
     "examples": {"tries": 1, "seconds": 0, "cost": 0},
@@ -54,7 +53,7 @@ def impossible_values(study: Study) -> Iterator[Fault]:
         for column, low in least.items():
             values = getattr(study, name)[column]
             yield from marked(name, column, values < low, f"must not be below {low}")
-            yield from marked(name, column, values > _MOST, f"must not be above {_MOST:,}")
+            yield from marked(name, column, values > LARGEST, f"must not be above {LARGEST:,}")
     confidence = study.attempts["confidence"]
     beyond = (confidence < 0) | (confidence > 1 + ROUNDING)
     yield from marked("attempts", "confidence", beyond, "must be a probability, from 0 to 1")

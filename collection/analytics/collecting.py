@@ -10,7 +10,7 @@ import pandas as pd
 
 from collection.analytics.clustered import FEWEST, Clusters, Numbers, slope
 from collection.analytics.collecting_charts import collecting_charts
-from collection.analytics.metrics import Estimate, missing
+from collection.analytics.metrics import Estimate, joined, missing
 from collection.analytics.metrics import share as wilson
 from collection.analytics.outcomes import (
     NO_MODEL,
@@ -178,7 +178,7 @@ def _turned_over(share: Estimate, hits: int, waits: bool, one_round: bool) -> Es
         return missing(0, undecided_yet if waits else "there is no validated fooling text among the attempts")
     if not (share.value and share.low and share.high):
         return missing(hits, "the share of attempts that became one is not told")
-    limit = "; ".join(filter(None, (share.limit, "without rounds that have undecided texts" if waits else "")))
+    limit = joined(share.limit, "without rounds that have undecided texts" if waits else "")
     return Estimate(hits, 1 / share.value, 1 / share.high, 1 / share.low, share.method, limit)
 
 

@@ -47,9 +47,11 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         limits.append("No round has scored versions of two arms yet, so there is nothing to compare.")
     if not found:
         return Section("comparison", TITLE, limits=tuple(limits))
+    # Once: of a study they are filtered and sorted anew each time.
+    accepted = study.accepted
     # First, as the first page has the first.
     limits = [
-        _about(study, found, seeds_limits([item for item in tested if any(pair.tested is item for pair in found)])),
+        _about(accepted, found, seeds_limits([item for item in tested if any(pair.tested is item for pair in found)])),
         *limits,
     ]
     compared = [item for pair in found for item in compare(pair)]
@@ -64,7 +66,7 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
         for item, row, crossing in zip(last, last_rows, crossings, strict=True):
             if item.pair.tested is of_set:
                 arms = (item.pair.arm, item.pair.reference)
-                alone = [arm for arm in arms if single(_writers(study, arm, item.round))]
+                alone = [arm for arm in arms if single(_writers(accepted, arm, item.round))]
                 claims.append(_after(item, row["p_adjusted"], len(last), alone))
                 findings += [claims[-1], *([] if alone else _overtaken(item, row["p_adjusted"], crossing))]
         gist += [[*warnings, *claims]] if claims else []
@@ -88,19 +90,18 @@ def section(study: Study, options: Options, parts: Parts) -> Section:
     )
 
 
-def _writers(study: Study, arm: str, number: int) -> pd.Series:
+def _writers(accepted: pd.DataFrame, arm: str, number: int) -> pd.Series:
     """Who wrote the accepted examples that an arm had collected by that round, one a row."""
-    accepted = study.accepted
     return accepted.loc[(accepted["arm"] == arm) & (accepted["round"] <= number), "writer"]
 
 
-def _about(study: Study, found: Sequence[Pair], seeds: Sequence[str]) -> str:
+def _about(accepted: pd.DataFrame, found: Sequence[Pair], seeds: Sequence[str]) -> str:
     """What no interval here is about, with what is to be said of ``seeds``: that a way of collecting was tried once."""
     last = dict[str, int]()
     for pair in found:
         for arm in (pair.reference, pair.arm):
             last[arm] = max(last.get(arm, 0), pair.rounds[-1])
-    counts = [f"{arm} by {_people(_writers(study, arm, number))}" for arm, number in last.items()]
+    counts = [f"{arm} by {_people(_writers(accepted, arm, number))}" for arm, number in last.items()]
     once = f"Each arm was collected once ({', '.join(counts)}): "
     if seeds:
         return " ".join([f"{once}no interval is about collecting again with other writers.", *seeds])

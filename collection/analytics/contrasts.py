@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
-from collection.analytics.metrics import Estimate, missing, untold
+from collection.analytics.metrics import Estimate, joined, missing, untold
 from collection.analytics.sign_flips import p_values
-from collection.analytics.two_way import LEVEL, Floats, Rates, Spread, joined, level, spreads
+from collection.analytics.two_way import LEVEL, Floats, Rates, Spread, level, spreads
 
 _WIDEST = 10.0  # an interval of errors that reaches to more than so many times as many says nothing
 _FEW = "so few rows differ that chance could do as much, and the interval is widened to say so"

@@ -141,8 +141,7 @@ def scored(study: Study) -> list[Scored]:
     """What versions were scored on, in the order of arms and rounds; of a version scored twice the later."""
     table = study.round_scores
     places = zip(table["arm"], table["round"], table["version"], strict=True)
-    known: dict[tuple[str, ...], Asked] = {}
-    asked = [known.get(keys) or known.setdefault(keys, Asked(keys)) for keys in map(tuple, table["examples"])]
+    asked = map(cache(Asked), map(tuple, table["examples"]))
     found = dict(zip(places, zip(asked, table["predicted"], strict=True), strict=True))
     trained = standing(study, table["version"])
     made = []

@@ -38,6 +38,11 @@ def untold(n: int, why: str) -> Estimate:
     return Estimate(n, None, None, None, limit=why)
 
 
+def joined(*limits: str) -> str:
+    """What limits say together."""
+    return "; ".join(filter(None, limits))
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """Accuracy and balanced accuracy (mean recall over the labels that occur), each with its interval; beside them

@@ -22,8 +22,6 @@ from collection.analytics.sections import Cell, Chart, Column, Options, Section,
 from collection.analytics.study import Study
 from collection.analytics.two_way import (
     CROSSED,
-    ONE_SEED,
-    SOME_ONE_SEED,
     Floats,
     Rates,
     cluster_indices,
@@ -86,7 +84,7 @@ class Answered:
 
     def level(self, place: int, figure: int) -> Estimate:
         """A figure of one round; intervals keep together what that round has several of."""
-        return _of_texts(level(self._rates(np.array([place]), np.array([figure])), 0))
+        return level(self._rates(np.array([place]), np.array([figure])), 0)
 
     @cached_property
     def enough(self) -> NDArray[np.bool_]:
@@ -119,7 +117,7 @@ class Answered:
         panel, loop = np.stack([slope, nothing], axis=1).ravel(), np.stack([nothing, slope], axis=1).ravel()
         n = int(self.rows[places, 0].sum())
         of_panel, of_loop, apart = (
-            replace(_of_texts(contrast(found, weights)[0]), n=n) for weights in (panel, loop, loop - panel)
+            replace(contrast(found, weights)[0], n=n) for weights in (panel, loop, loop - panel)
         )
         if not shown:
             return Trends(self.arm, len(places), None, of_panel, None)
@@ -134,13 +132,8 @@ class Answered:
         used = rows.any(axis=0)
         hits = self.hits[chosen].reshape(rows.shape)
         kinds = {name: values[used] for name, values in self.kinds.items()}
-        return crossed_ratios(hits[:, used], rows[:, used], np.arange(len(rows)), ways_of(rows[:, used], kinds))
-
-
-def _of_texts(figure: Estimate) -> Estimate:
-    """The figure without what would be said of versions: it is about those very ones."""
-    told = [part for part in figure.limit.split("; ") if part not in (ONE_SEED, SOME_ONE_SEED)]
-    return replace(figure, limit="; ".join(told))
+        found = crossed_ratios(hits[:, used], rows[:, used], np.arange(len(rows)), ways_of(rows[:, used], kinds))
+        return replace(found, of_versions=False)
 
 
 def answered(study: Study, arm: str) -> Answered | None:

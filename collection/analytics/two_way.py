@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 
-from collection.analytics.metrics import Estimate, missing
+from collection.analytics.metrics import Estimate, joined, missing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ class Rates:
     [units, clusters]; ``group`` [units], the index of what a unit is a seed of; ``limit`` what intervals lack. Clusters
     are of the first of ``kinds``, rows if there is none. Where rows lie in clusters of two kinds, ``crossed`` has the
     same rates by the second kind, and by the pairs of both. Where all units are on the same rows, ``hits`` [units,
-    clusters] are what their rates are of.
+    clusters] are what their rates are of. Of units that are not ``of_versions`` nothing is said of training seeds.
     """
 
     rates: Floats
@@ -65,6 +65,7 @@ class Rates:
     kinds: tuple[str, ...] = ("context",)
     crossed: tuple[Rates, Rates] | None = None
     hits: Floats | None = None
+    of_versions: bool = True
 
     @property
     def method(self) -> str:
@@ -363,15 +364,12 @@ def _howe(net: float, net_freedom: float, seeds: float, seed_freedom: float, var
 
 def _limits(sample: Rates, weights: Floats) -> list[str]:
     """What the interval of each figure lacks, by the seeds of the groups that it is from."""
+    if not sample.of_versions:
+        return [sample.limit] * len(weights)
     used = weights != 0
     more, one, two = ((used & kind).any(axis=1) for kind in (sample.seeds > 1, sample.seeds == 1, sample.seeds == 2))
     seeds = np.select([~more, one, two], [ONE_SEED, SOME_ONE_SEED, TWO_SEEDS], "")
     return [joined(sample.limit, limit) for limit in seeds.tolist()]
-
-
-def joined(*limits: str) -> str:
-    """What limits say together."""
-    return "; ".join(limit for limit in limits if limit)
 
 
 def level(sample: Rates, group: int) -> Estimate:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from collection.analytics import charts
 from collection.analytics.clustered import Clusters, Codes, medians, share
-from collection.analytics.metrics import Estimate, missing
+from collection.analytics.metrics import Estimate, joined, missing
 from collection.analytics.metrics import share as wilson
 from collection.analytics.naming import WRITERS, busiest_first
 from collection.analytics.outcomes import NO_MODEL, Collected, clusters_of, collected, texts_with_outcomes, undecided
@@ -146,7 +146,7 @@ def _influence(judged: pd.DataFrame) -> dict[str, Cell]:
         at = np.flatnonzero(left == value)
         alone = len(at) == 1
         why = "" if alone else _UNMOVED if len(at) == len(left) else _TIED
-        found[name] = Estimate(len(left), value, None, None, limit="; ".join(filter(None, (_DONE, why))))
+        found[name] = Estimate(len(left), value, None, None, limit=joined(_DONE, why))
         found[f"{name}_without"] = str(names[at[0]]) if alone else None
     return found
 
